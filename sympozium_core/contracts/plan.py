@@ -1,0 +1,215 @@
+"""RunPlan: everything that is decided about a run before anything of it starts, as frozen data.
+
+Made by `sympozium_core.planning` (pure), changed by hooks through typed patches, rendered by a sandbox driver, read by the bridge. It has a
+JSON form (`to_json`, `from_json`), because the bridge gets its part over the bus and the status stamps its digest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+Role = Literal["agent", "bridge", "skill"]
+Action = Literal["allow", "ask", "deny"]
+
+
+def _no_items() -> Mapping[str, Any]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one run. Seconds, bytes and counts."""
+
+    timeout: float = 600.0
+    max_turns: int = 50
+    max_tool_calls: int = 200
+    context_bytes: int = 400_000
+    """When the conversation grows beyond this, the runner replaces old tool results by placeholders."""
+    tool_result_bytes: int = 8_000
+    """What of one tool result reaches the model; the rest is cut and said to be."""
+    result_bytes: int = 1_048_576
+    """The answer of the run; a longer one is kept as an artifact with its head in the status."""
+    max_attempts: int = 3
+
+
+@dataclass(frozen=True)
+class ToolRule:
+    tool: str
+    action: Action
+    because: str
+    """Which policy and field says so, for the message that a denied call gets."""
+
+
+@dataclass(frozen=True)
+class ToolPolicy:
+    """The effective decision on each tool: the first rule that names it, else the default."""
+
+    default: Action = "allow"
+    because: str = ""
+    rules: tuple[ToolRule, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """Which model, by reference only: the gateway finds the endpoint and the key from the instance, the plan holds neither."""
+
+    provider: str
+    model: str
+    base_url: str = ""
+    secret: str = ""
+    """Name of the Secret in the run's namespace; empty for a provider without a key."""
+
+
+@dataclass(frozen=True)
+class DeclaredTool:
+    """A tool that a SkillPack declares for its sidecar (`sidecar.tools[]`)."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any] = field(default_factory=_no_items)
+    exec: tuple[str, ...] = ()
+    subcommand: str = ""
+    input_mode: Literal["args", "stdin"] = "args"
+    positional_args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ToolServer:
+    """A sidecar that serves tools over its own volume; in skill order, which decides who gets an untargeted call."""
+
+    name: str
+    declared: tuple[DeclaredTool, ...] = ()
+
+
+@dataclass(frozen=True)
+class Resources:
+    cpu: float = 1.0
+    """Cores."""
+    memory: int = 512 * 1024 * 1024
+    """Bytes."""
+    processes: int = 256
+    file_size: int = 1024 * 1024 * 1024
+    """Bytes that one file may have."""
+
+
+@dataclass(frozen=True)
+class Container:
+    name: str
+    role: Role
+    command: tuple[str, ...] = ()
+    """Command line on this machine (embedded) or in the image; empty means the image's own."""
+    image: str = ""
+    env: Mapping[str, str] = field(default_factory=_no_items)
+    resources: Resources = Resources()
+    workspace: bool = False
+    """Sees the run's /workspace."""
+    skills: bool = False
+    """Sees /skills, read-only."""
+
+
+@dataclass(frozen=True)
+class SkillText:
+    """Instructions for the model, mounted read-only as ``/skills/<pack>/<name>.md``."""
+
+    pack: str
+    name: str
+    description: str
+    content: str
+
+
+@dataclass(frozen=True)
+class PodPlan:
+    """What a sandbox driver needs, and nothing of the run itself: a pod may be started before its run is known."""
+
+    containers: tuple[Container, ...]
+    skills: tuple[SkillText, ...] = ()
+    network: Literal["none"] = "none"
+    """Network profile of the agent and the skills; the bridge alone speaks to the bus."""
+    runtime_class: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Equal for pods that may stand in for each other."""
+        return digest(to_json(self))
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    uid: str
+    namespace: str
+    name: str
+    instance: str
+    task: str
+    system_prompt: str
+    model: ModelRef
+    tools: ToolPolicy
+    native_tools: tuple[str, ...]
+    """Native tools on offer, after the policy."""
+    servers: tuple[ToolServer, ...]
+    limits: Limits
+    sandbox: str
+    """Entry point name of the sandbox driver."""
+    pod: PodPlan
+    prompt_sections: tuple[str, ...] = ()
+    """What hooks add to the system prompt, in order of the plugins' names."""
+    bridge_hooks: tuple[str, ...] = ()
+    """Entry points (``module:attribute``) of the hook plugins that the bridge loads."""
+    notes: tuple[str, ...] = ()
+    """What the user should know: a field that does not act in this place, a promise that this sandbox cannot keep."""
+
+
+def to_json(value: Any) -> Any:
+    """Any of the dataclasses above as JSON data."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple | list):
+        return [to_json(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: to_json(item) for key, item in value.items()}
+    return value
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the canonical JSON form, 16 hex digits: enough to tell plans apart, short enough to read."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def run_plan_from_json(data: Mapping[str, Any]) -> RunPlan:
+    """The inverse of `to_json` for a RunPlan that this core wrote; raises KeyError or TypeError on anything else."""
+    pod = data["pod"]
+    return RunPlan(
+        **{
+            **data,
+            "model": ModelRef(**data["model"]),
+            "tools": ToolPolicy(**{**data["tools"], "rules": tuple(ToolRule(**rule) for rule in data["tools"]["rules"])}),
+            "native_tools": tuple(data["native_tools"]),
+            "servers": tuple(
+                ToolServer(server["name"], tuple(_declared_from_json(tool) for tool in server["declared"]))
+                for server in data["servers"]
+            ),
+            "limits": Limits(**data["limits"]),
+            "pod": PodPlan(
+                containers=tuple(
+                    Container(**{**c, "command": tuple(c["command"]), "resources": Resources(**c["resources"])})
+                    for c in pod["containers"]
+                ),
+                skills=tuple(SkillText(**skill) for skill in pod["skills"]),
+                network=pod["network"],
+                runtime_class=pod["runtime_class"],
+            ),
+            "prompt_sections": tuple(data["prompt_sections"]),
+            "bridge_hooks": tuple(data["bridge_hooks"]),
+            "notes": tuple(data["notes"]),
+        }
+    )
+
+
+def _declared_from_json(data: Mapping[str, Any]) -> DeclaredTool:
+    return DeclaredTool(**{**data, "exec": tuple(data["exec"]), "positional_args": tuple(data["positional_args"])})

@@ -1,0 +1,104 @@
+"""A sandbox runtime: turns a PodPlan into isolated processes (or a Job) and tells what became of them. Runs in the controller.
+
+Every method is idempotent and keyed by the pod's id, which the controller writes into the run's status before it calls `start`: after a
+crash the same call is made again. A pod's id is a DNS label of at most 63 characters and is never used twice.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from sympozium_core.contracts.plan import PodPlan
+
+Promise = Literal["credentials", "filesystem", "network", "processes"]
+"""What a runtime keeps apart: the server's secrets (P2), other files of the machine, the network (P3), other processes."""
+
+ALL_PROMISES: frozenset[Promise] = frozenset(("credentials", "filesystem", "network", "processes"))
+
+
+@dataclass(frozen=True)
+class Availability:
+    usable: bool
+    reason: str
+    """One line for a person: why it is or is not usable here, and what would make it so."""
+
+
+@dataclass(frozen=True)
+class ContainerStatus:
+    state: Literal["waiting", "running", "ended"]
+    exit_code: int | None = None
+    """Negative: the signal that ended it."""
+    out_of_memory: bool = False
+    message: str = ""
+    """The last lines of standard error, cut to 2 KiB; hostile text."""
+
+
+@dataclass(frozen=True)
+class PodStatus:
+    state: Literal["absent", "starting", "running", "ended"]
+    containers: Mapping[str, ContainerStatus] = field(default_factory=dict)
+
+    def worst(self) -> ContainerStatus | None:
+        """The container that best explains the end: out of memory first, then any other failure."""
+        failed = [c for c in self.containers.values() if c.state == "ended" and (c.out_of_memory or c.exit_code)]
+        return next((c for c in failed if c.out_of_memory), failed[0] if failed else None)
+
+
+@dataclass(frozen=True)
+class SandboxContext:
+    """What a driver is handed at `open`."""
+
+    data_dir: Path
+    """A directory of its own, mode 0700, that outlives the process."""
+    bus_address: str
+    """Where a bridge finds the bus: ``unix:///path`` or ``nats://host:port``."""
+    bridge_credential: Callable[[str], str]
+    """Makes the bus credential of the pod with this id. The driver hands it to the bridge as a file and to nobody else."""
+    changed: Callable[[str], None]
+    """To be called with a pod's id, from the event loop's thread, whenever `observe` would answer something new."""
+
+
+class Sandbox(ABC):
+    """One instance per controller process. The volumes that it makes are those of `sympozium_core.ipc.layout`."""
+
+    promises: ClassVar[frozenset[Promise]]
+    """What this runtime keeps; what is missing from `ALL_PROMISES` is said at every use, and some policies refuse it."""
+
+    @abstractmethod
+    async def check(self) -> Availability:
+        """Whether it works on this machine, found out by doing, in well under a second. Called before `open`."""
+
+    @abstractmethod
+    async def open(self, context: SandboxContext) -> None:
+        """Takes over what an earlier process left: pods that are still known can be observed, stopped and removed."""
+
+    @abstractmethod
+    async def start(self, pod_id: str, plan: PodPlan, *, workspace_of: str = "") -> None:
+        """Starts the pod; returns when its processes exist, not when they are ready. A pod that exists already is left alone.
+
+        `workspace_of` is an earlier pod of the same run whose /workspace this one goes on with. Raises Temporary or Permanent.
+        """
+
+    @abstractmethod
+    async def observe(self, pod_id: str) -> PodStatus:
+        """What is true now."""
+
+    @abstractmethod
+    async def stop(self, pod_id: str, *, grace: float) -> None:
+        """Asks the pod to end and kills what has not ended after `grace` seconds. Returns when no process of it is left."""
+
+    @abstractmethod
+    async def remove(self, pod_id: str, *, keep_workspace: bool = False) -> None:
+        """Stops at once and leaves nothing: no process, file or mount (a kept workspace goes with its next pod's removal)."""
+
+    @abstractmethod
+    async def pods(self) -> list[str]:
+        """Every pod of which anything is left, for the sweep that removes those no run knows."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Ends every pod that cannot live without this process."""
