@@ -25,6 +25,8 @@ FINALIZER_RUN = f"{GROUP}/agentrun"
 # The marker in the environment of every process of a local pod, read by the sweep that ends what a crash left behind.
 # It names the pod, never the run: a pod may be started before its run is known.
 ENV_POD = "SYMPOZIUM_POD"
+# Beside it, the name of the container: tells whose a process is that has left its parent and its session.
+ENV_CONTAINER = "SYMPOZIUM_CONTAINER"
 
 # Where one process learns of another, set by `sympozium serve` or by a Deployment.
 ENV_DATA_DIR = "SYMPOZIUM_DATA_DIR"

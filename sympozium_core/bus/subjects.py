@@ -60,3 +60,25 @@ def run_user_may_publish(uid: str) -> tuple[str, ...]:
 
 def run_user_may_subscribe(uid: str, inbox: str) -> tuple[str, ...]:
     return (journal(uid, CONTROL), f"{inbox}.>")
+
+
+def run_inbox(uid: str) -> str:
+    """Where every inbox of a run's own bus user begins; the last argument of `run_user_may_subscribe`."""
+    return f"_INBOX.{uid}"
+
+
+def covers(allowed: str, wanted: str) -> bool:
+    """Whether everything that the pattern `wanted` matches is matched by `allowed`."""
+    if wanted.endswith(".>") or wanted == ">":
+        return allowed.endswith(">") and matches(allowed, wanted.removesuffix(">") + "x")
+    return matches(allowed, wanted)
+
+
+def journal_filter(pattern: str) -> tuple[str, str]:
+    """The UID and the writer that a filter of stored subjects asks for, each ``*`` for any; raises ValueError for another form."""
+    tokens = pattern.split(".")
+    if tokens[-1] == ">" and len(tokens) in (3, 4):
+        tokens[-1:] = ["*"] * (5 - len(tokens))
+    if len(tokens) != 4 or ".".join(tokens[:2]) != PREFIX or tokens[3] not in (POD, GATEWAY, CONTROL, "*") or ">" in tokens:
+        raise ValueError(f"{pattern!r} is no filter of stored subjects; write {journal('<uid>')} or {journal('*', POD)}")
+    return tokens[2], tokens[3]

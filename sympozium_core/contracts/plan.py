@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -46,13 +47,28 @@ class ToolRule:
     """Which policy and field says so, for the message that a denied call gets."""
 
 
+_STRICTNESS: Mapping[Action, int] = MappingProxyType({"allow": 0, "ask": 1, "deny": 2})
+
+
 @dataclass(frozen=True)
 class ToolPolicy:
-    """The effective decision on each tool: the first rule that names it, else the default."""
+    """The effective decision on each tool: the first rule whose glob fits it, else the default; what narrows it can only be stricter."""
 
     default: Action = "allow"
     because: str = ""
     rules: tuple[ToolRule, ...] = ()
+    narrowed_by: tuple[ToolPolicy, ...] = ()
+    """Further policies that all have a say (the run's own toolPolicy, a mandatory policy): of several answers the strictest holds."""
+
+    def decide(self, tool: str) -> ToolRule:
+        """The decision on a call of `tool`, and why. The one place where tool policies are evaluated, for planning and bridge alike."""
+        fitting = (rule for rule in self.rules if fnmatchcase(tool, rule.tool))
+        decision = next(fitting, ToolRule("*", self.default, self.because))
+        for policy in self.narrowed_by:
+            other = policy.decide(tool)
+            if _STRICTNESS[other.action] > _STRICTNESS[decision.action]:
+                decision = other
+        return decision
 
 
 @dataclass(frozen=True)
@@ -188,7 +204,7 @@ def run_plan_from_json(data: Mapping[str, Any]) -> RunPlan:
         **{
             **data,
             "model": ModelRef(**data["model"]),
-            "tools": ToolPolicy(**{**data["tools"], "rules": tuple(ToolRule(**rule) for rule in data["tools"]["rules"])}),
+            "tools": _tool_policy_from_json(data["tools"]),
             "native_tools": tuple(data["native_tools"]),
             "servers": tuple(
                 ToolServer(server["name"], tuple(_declared_from_json(tool) for tool in server["declared"]))
@@ -213,3 +229,12 @@ def run_plan_from_json(data: Mapping[str, Any]) -> RunPlan:
 
 def _declared_from_json(data: Mapping[str, Any]) -> DeclaredTool:
     return DeclaredTool(**{**data, "exec": tuple(data["exec"]), "positional_args": tuple(data["positional_args"])})
+
+
+def _tool_policy_from_json(data: Mapping[str, Any]) -> ToolPolicy:
+    return ToolPolicy(
+        default=data["default"],
+        because=data["because"],
+        rules=tuple(ToolRule(**rule) for rule in data["rules"]),
+        narrowed_by=tuple(_tool_policy_from_json(policy) for policy in data["narrowed_by"]),
+    )

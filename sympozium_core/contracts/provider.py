@@ -7,13 +7,15 @@ The lingua franca is OpenAI's chat completions: a request body goes in as the ag
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from sympozium_core.errors import SympoziumError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import aiohttp
 
 Chunk = dict[str, Any]
@@ -66,11 +68,20 @@ class ChatRequest:
     run_uid: str = ""
 
 
+async def _no_other_provider(name: str) -> Provider:
+    raise ProviderError("refused", f"provider {name!r} cannot be opened from here")
+
+
 @dataclass(frozen=True)
 class ProviderContext:
     """What a provider is handed: it makes no client of its own."""
 
     http: aiohttp.ClientSession
+    """Shared by all providers and runs: keeps no cookies, reads no proxy settings."""
+    provider: Callable[[str], Awaitable[Provider]] = _no_other_provider
+    """Another installed provider by its entry point's name, open; the caller neither opens nor closes it. Raises ProviderError."""
+    data_dir: Path | None = None
+    """A directory in which the provider may keep files of its own; None where there is none."""
 
 
 class Provider(ABC):

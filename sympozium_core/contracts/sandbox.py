@@ -57,7 +57,7 @@ class SandboxContext:
     bus_address: str
     """Where a bridge finds the bus: ``unix:///path`` or ``nats://host:port``."""
     bridge_credential: Callable[[str], str]
-    """Makes the bus credential of the pod with this id. The driver hands it to the bridge as a file and to nobody else."""
+    """Makes the bus token of the pod with this id. The driver hands it to the bridge, as `token` of its credential file, and to nobody else."""
     changed: Callable[[str], None]
     """To be called with a pod's id, from the event loop's thread, whenever `observe` would answer something new."""
 

@@ -19,6 +19,7 @@ MANIFEST = "manifest.json"
 REQUESTS = "requests"
 RESULTS = "results"
 ARTIFACTS = "artifacts"  # tools/<server>/artifacts/<name>: files that a result names
+CANCEL = "cancel"  # tools/<server>/cancel/<id>: whoever asked no longer waits for this call
 DONE = "done"  # bridge -> sidecar: no more calls will come, exit
 
 # Spoken on the sidecar's side only, for images made for the original.

@@ -1,0 +1,20 @@
+"""The skill `shell`: commands in the workspace. The class is for the control plane; the tool server is `python -m sympozium_skill_shell`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+from sympozium_core.contracts.skill import Skill
+
+
+class ShellSkill(Skill):
+    def pack(self) -> Mapping[str, Any]:
+        pack: dict[str, Any] = json.loads(resources.files(__name__).joinpath("skillpack.json").read_text("utf-8"))
+        return pack
+
+    def command(self) -> Sequence[str]:
+        return (sys.executable, "-m", "sympozium_skill_shell")

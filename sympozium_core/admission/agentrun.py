@@ -1,0 +1,84 @@
+"""AgentRun: the instance exists, the policy lets the run be, the requester is on record, and nothing but `cancel` changes later."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from sympozium_core.admission.lookup import Lookup
+from sympozium_core.contracts.cluster import Review, User, Verdict
+from sympozium_core.errors import Cause
+from sympozium_core.names import FINALIZER_RUN, LABEL_INSTANCE, Tool
+from sympozium_core.planning.factory import label_value
+from sympozium_core.planning.policy import DEFAULT_POLICY, EffectivePolicy
+from sympozium_core.planning.review import review_run
+from sympozium_core.resources import load
+
+
+async def review(lookup: Lookup, review: Review, run: Mapping[str, Any], warnings: tuple[str, ...]) -> Verdict:
+    """`run` is the object under review in normal form."""
+    assert review.object is not None
+    if review.operation == "UPDATE":
+        causes = _changes(review, run)
+        return Verdict(causes=tuple(causes), invalid=True) if causes else Verdict(object=review.object, warnings=warnings)
+    namespace = review.namespace or ""
+    name = run["spec"]["instanceRef"]
+    instance = await lookup.instance(namespace, name)
+    if instance is None:
+        return Verdict(
+            causes=(
+                Cause(
+                    "spec.instanceRef",
+                    f"there is no SympoziumInstance {name!r} in namespace {namespace!r}",
+                    "create it first, or name one of: sympozium instances list",
+                ),
+            )
+        )
+    policy_name = instance["spec"].get("policyRef") or DEFAULT_POLICY
+    policy = await lookup.policy(namespace, policy_name)
+    if policy is None:
+        missing = Cause(
+            "",
+            f"instance {name!r} names policy {policy_name!r}, which does not exist",
+            "apply the policy, or name permissive, default or restrictive",
+        )
+        return Verdict(causes=(missing,))
+    causes = review_run(run, instance, policy, await lookup.sandbox()) + lookup.hooks(run, instance)
+    if causes:
+        return Verdict(causes=tuple(causes))
+    return Verdict(object=_stamped(review.object, name, review.user), warnings=(*warnings, *_to_know(policy)))
+
+
+def _changes(review: Review, run: Mapping[str, Any]) -> list[Cause]:
+    """A run is what was admitted: its spec stands, and a cancelled run stays cancelled."""
+    assert review.old_object is not None
+    old = load.read(review.old_object).normal["spec"]
+    changed = sorted(key for key in {*old, *run["spec"]} if old.get(key) != run["spec"].get(key))
+    causes = [
+        Cause(f"spec.{key}", "cannot be changed after the run was created", "only spec.cancel can; create another run")
+        for key in changed
+        if key != "cancel"
+    ]
+    if old.get("cancel") and not run["spec"].get("cancel"):
+        causes.append(Cause("spec.cancel", "cannot be taken back", "create another run"))
+    return causes
+
+
+def _stamped(obj: Mapping[str, Any], instance: str, user: User) -> dict[str, Any]:
+    """What the server knows better than the writer: who asks, and that the run is held until its pod is gone."""
+    stamped = copy.deepcopy(dict(obj))
+    stamped["spec"]["requestedBy"] = {"username": user.name, "groups": list(user.groups)}
+    metadata = stamped["metadata"]
+    metadata["labels"] = {**(metadata.get("labels") or {}), LABEL_INSTANCE: label_value(instance)}
+    metadata["finalizers"] = sorted({*(metadata.get("finalizers") or ()), FINALIZER_RUN})
+    stamped.pop("status", None)
+    return stamped
+
+
+def _to_know(policy: EffectivePolicy) -> tuple[str, ...]:
+    if policy.tools.decide(Tool.EXECUTE_COMMAND).action != "ask":
+        return ()
+    return (
+        f"policy {policy.name} asks for approval of {Tool.EXECUTE_COMMAND}; approvals are not available in this version, so it is denied",
+    )

@@ -1,0 +1,209 @@
+"""The only gate between an agent and its tools: takes a request file once, checks it, journals it, has it run, journals and hands over the result.
+
+Everything in the agent's volume is hostile. A call gets one answer: from the sidecar, from the record of an earlier attempt, or a refusal.
+What cannot be answered (no usable id, an id used twice) is a `problem` in the journal, within its allowance.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sympozium_core.bridge.arguments import argument_error
+from sympozium_core.bridge.artifacts import Artifacts
+from sympozium_core.bridge.assignment import Assignment, Earlier
+from sympozium_core.bridge.offer import Offer
+from sympozium_core.bridge.policy import CallReview
+from sympozium_core.bridge.record import Record
+from sympozium_core.bridge.tool_server import ToolServer
+from sympozium_core.ipc import layout
+from sympozium_core.ipc.fields import IDENTIFIER, ProtocolError
+from sympozium_core.ipc.files import FileRefused, Root, parse_object
+from sympozium_core.ipc.protocol import ToolRequest, ToolResult, parse_tool_request
+
+if TYPE_CHECKING:
+    from sympozium_core.hooks import ToolCall
+
+CALLS_AT_ONCE = 16
+"""Of one server; what comes on top waits, and other servers are not held up."""
+MAX_WAITING = 2048
+MAX_REFUSALS = 200
+"""Refused calls that are journalled; beyond, the agent still gets its answer."""
+
+UNKNOWN = "an earlier attempt of this run made this call and ended before its outcome was known; it was not made again"
+
+logger = logging.getLogger(__name__)
+
+
+class Gate:
+    """`take` is called for every file that appears; `work` runs as tasks, CALLS_AT_ONCE for each server."""
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        offer: Offer,
+        review: CallReview,
+        agent: Root,
+        servers: Mapping[str, ToolServer],
+        record: Record,
+        artifacts: Artifacts,
+    ) -> None:
+        """`servers` are all of the plan; those that are not in the offer have not started."""
+        self._assignment = assignment
+        self._earlier = assignment.earlier or Earlier()
+        self._offer = offer
+        self._review = review
+        self._agent = agent
+        self._servers = servers
+        self._record = record
+        self._artifacts = artifacts
+        self._queues = {server: asyncio.Queue[str](MAX_WAITING) for server in servers}
+        self._left: set[str] = set()
+        """Servers with files that found no room in the queue."""
+        self._seen: set[str] = set()
+        self._refusals = 0
+        self.calls = self._earlier.tool_calls
+        """Calls so far, those of earlier attempts included."""
+
+    def take(self, server: str, name: str) -> None:
+        """A file that appeared in a server's folder of requests. Beyond MAX_WAITING it is found again when the others are done."""
+        try:
+            self._queues[server].put_nowait(name)
+        except asyncio.QueueFull:
+            self._left.add(server)
+
+    def cancel(self, server: str, call: str) -> None:
+        """The agent waits no longer: the sidecar is told, and what it then says is the result on record."""
+        self._servers[server].cancel(call)
+
+    async def work(self, server: str) -> None:
+        queue = self._queues[server]
+        while True:
+            if queue.empty() and server in self._left:
+                self._left.discard(server)
+                self._look_again(server)
+            await self._one(server, await queue.get())
+
+    def _look_again(self, server: str) -> None:
+        try:
+            for name in self._agent.names(_requests(server)):
+                self.take(server, name)
+        except (OSError, FileRefused) as error:
+            logger.warning("requests for %s cannot be listed: %s", server, error)
+
+    async def _one(self, server: str, name: str) -> None:
+        path = f"{_requests(server)}/{name}"
+        call = name.removesuffix(".json")
+        if call == name or not IDENTIFIER.match(call):
+            await self._record.problem("a request's file name is not <id>.json", path)
+            self._remove(path)
+            return
+        if call in self._seen:
+            if self._agent.exists(path):
+                await self._record.problem("the id of this call has been used; the file is not read", path)
+                self._remove(path)
+            return
+        try:
+            data = self._agent.read_bytes(path, layout.MAX_REQUEST)
+            if not data:
+                return  # its writer has only just made it, and will close it
+            request = _parse(data, path, call)
+        except FileNotFoundError:
+            return
+        except (OSError, FileRefused, ProtocolError) as error:
+            self._seen.add(call)
+            self._remove(path)
+            await self._record.problem(str(error), path)
+            self._answer(server, ToolResult(call, "error", f"the request was refused: {error}"))
+            return
+        self._seen.add(call)
+        self._remove(path)
+        self._answer(server, await self._result(server, request))
+
+    async def _result(self, server: str, request: ToolRequest) -> ToolResult:
+        """The answer to a well-formed request, on record."""
+        recorded = self._earlier.tool_results.get(request.id)
+        if recorded is not None:
+            return recorded
+        if request.id in self._earlier.unknown:
+            return await self._journalled(server, request, ToolResult(request.id, "unknown", UNKNOWN), time.monotonic())
+        refused = self._refusal(server, request)
+        if refused is not None:
+            return await self._refused(request, refused)
+        self.calls += 1
+        deadline = min(request.deadline or self._assignment.deadline, self._assignment.deadline)
+        asked = replace(request, deadline=deadline)
+        where = {"tool": request.tool, "server": server}
+        await self._record.append("tool.requested", call=request.id, **where, arguments=dict(request.arguments))
+        started = time.monotonic()
+        try:
+            result = await self._servers[server].call(asked)
+        except OSError as error:
+            result = ToolResult(request.id, "error", f"the volume of {server} cannot be written: {error.strerror}")
+        if result.artifacts:
+            result = replace(result, artifacts=await self._artifacts.keep(self._servers[server], result))
+        return await self._journalled(server, request, result, started)
+
+    def _refusal(self, server: str, request: ToolRequest) -> ToolResult | None:
+        """Why the call is not made; None when it is."""
+        limit = self._assignment.plan.limits.max_tool_calls
+        served = self._offer.served.get(server)
+        status, content = "denied", ""
+        if self.calls >= limit:
+            content = f"the run has made its {limit} tool calls"
+        elif served is None:
+            status, content = "error", f"the tool server {server} has not started"
+        elif because := self._review.denial(lambda: self._tool_call(server, request), request.tool):
+            content = because
+        elif request.tool not in served:
+            content = f"{server} serves no tool {request.tool!r}; it serves {', '.join(served) or 'none'}"
+        elif wrong := argument_error(served[request.tool].parameters, request.arguments):
+            status, content = "error", f"the arguments of {request.tool} do not fit: {wrong}"
+        elif 0 < request.deadline <= time.time() or time.time() >= self._assignment.deadline:
+            status, content = "timeout", "the deadline of the call had passed when it came"
+        return ToolResult(request.id, status, content) if content else None
+
+    def _tool_call(self, server: str, request: ToolRequest) -> ToolCall:
+        from sympozium_core.hooks import ToolCall
+
+        return ToolCall(self._assignment.plan.uid, request.id, request.tool, server, request.arguments)
+
+    async def _refused(self, request: ToolRequest, result: ToolResult) -> ToolResult:
+        self._refusals += 1
+        if self._refusals <= MAX_REFUSALS:
+            await self._record.append("tool.denied", call=request.id, tool=request.tool, because=result.content)
+        return result
+
+    async def _journalled(self, server: str, request: ToolRequest, result: ToolResult, started: float) -> ToolResult:
+        fields = {name: value for name, value in result.to_json().items() if name != "id"}
+        took = round((time.monotonic() - started) * 1000, 2)
+        await self._record.append("tool.result", call=request.id, tool=request.tool, server=server, durationMs=took, **fields)
+        return result
+
+    def _answer(self, server: str, result: ToolResult) -> None:
+        path = f"{layout.server_dir(server)}/{layout.RESULTS}/{result.id}.json"
+        try:
+            self._agent.write_json(path, result.to_json())
+        except (OSError, FileRefused) as error:
+            logger.warning("the agent does not get the result of a call: %s", error)
+
+    def _remove(self, path: str) -> None:
+        try:
+            self._agent.remove(path)
+        except (OSError, FileRefused) as error:
+            logger.debug("%s: %s", path, error)
+
+
+def _requests(server: str) -> str:
+    return f"{layout.server_dir(server)}/{layout.REQUESTS}"
+
+
+def _parse(data: bytes, path: str, call: str) -> ToolRequest:
+    request = parse_tool_request(parse_object(data, path), path)
+    if request.id != call:
+        raise ProtocolError(path, "id", "is not the name of the file")
+    return request

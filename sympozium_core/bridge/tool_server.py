@@ -1,0 +1,126 @@
+"""One sidecar, seen from the bridge: its volume, its manifest, and the calls that wait for its answers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from pathlib import Path
+
+from sympozium_core.errors import Permanent
+from sympozium_core.ipc import layout
+from sympozium_core.ipc.async_watch import changes
+from sympozium_core.ipc.files import FileRefused, Root
+from sympozium_core.ipc.protocol import ToolDefinition, ToolRequest, ToolResult, parse_manifest, parse_tool_result
+from sympozium_core.ipc.watch import Watch
+
+LATE_SECONDS = 0.5
+"""How long after a call's deadline the sidecar's own word that it timed out is still waited for."""
+
+logger = logging.getLogger(__name__)
+
+
+def container_name(server: str) -> str:
+    """The container, and so the volume, of the sidecar that serves a tool server."""
+    return f"skill-{server}"
+
+
+class ToolServer:
+    """Opened when the bridge starts. `watch` runs as a task for as long as the bridge does; `close` afterwards."""
+
+    def __init__(self, name: str, volume: Path) -> None:
+        self.name = name
+        self.root = Root(volume)
+        self.tools: asyncio.Future[tuple[ToolDefinition, ...]] = asyncio.get_running_loop().create_future()
+        """Set by a good manifest. A bad one is tried again when the sidecar writes another."""
+        self.manifest_error = ""
+        self._directory = layout.server_dir(name)
+        self._results = f"{self._directory}/{layout.RESULTS}"
+        self._waiting: dict[str, asyncio.Future[ToolResult]] = {}
+        try:
+            self.root.make_directory(f"{self._directory}/{layout.REQUESTS}")
+        except (OSError, FileRefused) as error:
+            self.manifest_error = str(error)
+
+    def close(self) -> None:
+        self.tools.cancel()
+        self.root.close()
+
+    async def watch(self) -> None:
+        with Watch(self.root, (self._directory, self._results)) as watch:
+            async for batch in changes(watch):
+                for found in batch:
+                    if found.directory == self._results:
+                        self._take_result(found.name)
+                    elif found.name == layout.MANIFEST:
+                        self._take_manifest()
+
+    async def call(self, request: ToolRequest) -> ToolResult:
+        """Runs the call in the sidecar; answers for it when it does not. Raises OSError when its volume is full or gone."""
+        answer: asyncio.Future[ToolResult] = asyncio.get_running_loop().create_future()
+        self._waiting[request.id] = answer
+        path = f"{self._directory}/{layout.REQUESTS}/{request.id}.json"
+        try:
+            self.root.write_json(path, request.to_json())
+            async with asyncio.timeout(max(0.0, request.deadline + LATE_SECONDS - time.time())):
+                return await answer
+        except TimeoutError:
+            self.cancel(request.id)
+            return ToolResult(request.id, "timeout", f"{self.name} did not answer by the deadline of the call")
+        except FileRefused as error:
+            return ToolResult(request.id, "error", f"{self.name} cannot be reached: {error.what}")
+        finally:
+            del self._waiting[request.id]
+            self._forget(path, f"{self._results}/{request.id}.json")
+
+    def cancel(self, call: str) -> None:
+        """Tells the sidecar that nobody waits for this call any more; does nothing for one that is not under way."""
+        if call in self._waiting:
+            try:
+                self.root.write_bytes(f"{self._directory}/{layout.CANCEL}/{call}", b"")
+            except (OSError, FileRefused) as error:
+                logger.warning("%s was not told to stop a call: %s", self.name, error)
+
+    def finish(self) -> None:
+        """Tells the sidecar that no more calls will come."""
+        try:
+            self.root.write_bytes(f"{self._directory}/{layout.DONE}", b"")
+        except (OSError, FileRefused) as error:
+            logger.warning("%s was not told to end: %s", self.name, error)
+
+    def _take_manifest(self) -> None:
+        if self.tools.done():
+            return
+        path = f"{self._directory}/{layout.MANIFEST}"
+        try:
+            self.tools.set_result(parse_manifest(self.root.read_json(path, layout.MAX_MANIFEST), path).tools)
+        except FileNotFoundError:
+            pass
+        except (OSError, Permanent) as error:
+            self.manifest_error = str(error)
+            logger.warning("manifest of %s: %s", self.name, error)
+
+    def _take_result(self, name: str) -> None:
+        """A result that nobody waits for (late, repeated, made up) is left where it is and never read."""
+        call = name.removesuffix(".json")
+        answer = self._waiting.get(call)
+        if answer is None or answer.done():
+            return
+        path = f"{self._results}/{name}"
+        try:
+            result = parse_tool_result(self.root.read_json(path, layout.MAX_TOOL_RESULT), path)
+        except FileNotFoundError:
+            return
+        except (OSError, Permanent) as error:
+            result = ToolResult(call, "error", f"the tool ran, and its result was refused: {error}")
+        if result.id != call:
+            result = ToolResult(call, "error", "the tool ran, and its result was refused: it names another call")
+        answer.set_result(result)
+
+    def _forget(self, *paths: str) -> None:
+        """The request first: without it, a sidecar that starts again does not run the call again."""
+        for path in paths:
+            try:
+                self.root.remove(path)
+            except (OSError, FileRefused) as error:
+                logger.debug("%s: %s", path, error)

@@ -1,0 +1,124 @@
+"""How objects are printed: tables for people, and json, yaml, name, wide for everybody else."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sympozium_core.clock import parse_rfc3339
+from sympozium_core.contracts.cluster import ResourceType
+from sympozium_core.resources.columns import Column
+from sympozium_core.resources.kinds import columns
+
+FORMATS = ("table", "wide", "json", "yaml", "name")
+
+_STEP = re.compile(r"\.([A-Za-z0-9_-]+)|\[(\d+)\]|\.?\['([^']+)'\]")
+
+
+def add_output(parser: argparse.ArgumentParser, formats: Sequence[str] = FORMATS) -> None:
+    parser.add_argument("-o", "--output", choices=formats, default="table", help="how to print (default: a table)")
+
+
+def print_objects(
+    kind: ResourceType, objects: Sequence[Mapping[str, Any]], form: str, *, single: bool = False, everywhere: bool = False
+) -> None:
+    """`single` prints one object itself instead of a List; `everywhere` adds the namespace column."""
+    if form in ("json", "yaml"):
+        whole: Any = objects[0] if single else {"apiVersion": "v1", "kind": "List", "metadata": {}, "items": list(objects)}
+        print_document(whole, form)
+    elif form == "name":
+        for obj in objects:
+            print(
+                f"{kind.singular}.{kind.group}/{obj['metadata']['name']}"
+                if kind.group
+                else f"{kind.singular}/{obj['metadata']['name']}"
+            )
+    else:
+        print_table(kind, objects, wide=form == "wide", everywhere=everywhere)
+
+
+def print_document(document: Any, form: str) -> None:
+    if form == "json":
+        print(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        """Writes text of several lines as a block, as people do."""
+
+    def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+    Dumper.add_representer(str, text)
+    yaml.dump(document, sys.stdout, Dumper=Dumper, sort_keys=False, allow_unicode=True)
+
+
+def print_table(
+    kind: ResourceType, objects: Sequence[Mapping[str, Any]], *, wide: bool = False, everywhere: bool = False
+) -> None:
+    shown = [column for column in columns(kind) if wide or column.priority == 0]
+    head = (["NAMESPACE"] if everywhere else []) + ["NAME"] + [column.name.upper() for column in shown]
+    rows = []
+    for obj in objects:
+        metadata = obj["metadata"]
+        start = [metadata.get("namespace") or ""] if everywhere else []
+        rows.append([*start, metadata["name"], *(cell(obj, column) for column in shown)])
+    print_rows(head, rows)
+
+
+def print_rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(line[index]) for line in [head, *rows]) for index in range(len(head))]
+    for line in [head, *rows]:
+        print("   ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+def cell(obj: Mapping[str, Any], column: Column) -> str:
+    value = find(obj, column.json_path)
+    if value is None or value == "":
+        return "<none>" if column.type != "integer" else "0"
+    if column.type == "date":
+        return age(str(value))
+    return printable(str(value))
+
+
+def find(obj: Any, path: str) -> Any:
+    """The value at a printer column's JSONPath; None where there is none."""
+    for match in _STEP.finditer(path):
+        name, index, quoted = match.groups()
+        if index is not None:
+            obj = obj[int(index)] if isinstance(obj, list) and int(index) < len(obj) else None
+        else:
+            obj = obj.get(name or quoted) if isinstance(obj, Mapping) else None
+    return obj
+
+
+def age(moment: str) -> str:
+    """How long ago, as kubectl writes it: 42s, 5m, 3h12m, 4d."""
+    try:
+        seconds = max(0, int(time.time() - parse_rfc3339(moment)))
+    except ValueError:
+        return "<unknown>"
+    if seconds < 120:
+        return f"{seconds}s"
+    minutes = seconds // 60
+    if minutes < 120:
+        return f"{minutes}m"
+    hours = minutes // 60
+    if hours < 24:
+        return f"{hours}h{minutes % 60}m" if minutes % 60 else f"{hours}h"
+    return f"{hours // 24}d"
+
+
+def printable(text: str) -> str:
+    """`text` without control characters: what an agent wrote must not steer the terminal."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def printable_lines(text: str) -> str:
+    """The same, with its lines and tabs kept."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -1,0 +1,93 @@
+"""Where a command's requests go: to the server that holds the data directory, or to one that lives as long as the command."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sympozium_core import names
+from sympozium_core.settings import EmbeddedSettings
+
+if TYPE_CHECKING:
+    from sympozium_core.cluster.client import ClusterClient
+
+
+@dataclass(frozen=True)
+class Target:
+    cluster: ClusterClient
+    served: bool
+    """A server was running already: what is created goes on after the command."""
+
+    async def journal(self, namespace: str, name: str, *, follow: bool, after: int = 0) -> AsyncIterator[Mapping[str, Any]]:
+        """``{"sequence", "source", "entry"}`` of a run, oldest first. Raises ApiError."""
+        path = f"/apis/{names.API_VERSION}/namespaces/{namespace}/agentruns/{name}/journal"
+        lines = self.cluster.stream_lines(path, {"follow": "true" if follow else "false", "after": str(after)})
+        async with aclosing(lines) as found:
+            async for line in found:
+                yield json.loads(line)
+
+
+def add_scope(parser: argparse.ArgumentParser, *, all_namespaces: bool = False) -> None:
+    """The options that say which server and which namespace."""
+    parser.add_argument("-n", "--namespace", default=names.DEFAULT_NAMESPACE, help="namespace (default: default)")
+    if all_namespaces:
+        parser.add_argument("-A", "--all-namespaces", action="store_true", help="in all namespaces")
+    add_data_dir(parser)
+
+
+def add_data_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data-dir", type=Path, help=f"data directory (default: ${names.ENV_DATA_DIR}, else the user's data folder)"
+    )
+
+
+def settings_of(arguments: argparse.Namespace) -> EmbeddedSettings:
+    settings = EmbeddedSettings()
+    if arguments.data_dir is not None:
+        settings = replace(settings, data_dir=arguments.data_dir.expanduser().absolute())
+    return settings
+
+
+def namespace_of(arguments: argparse.Namespace) -> str | None:
+    """None: all namespaces."""
+    return None if getattr(arguments, "all_namespaces", False) else arguments.namespace
+
+
+@asynccontextmanager
+async def reach(settings: EmbeddedSettings, *, controllers: bool = False) -> AsyncIterator[Target]:
+    """Connects to the holder of the data directory; where there is none, holds it for the length of the command.
+
+    With `controllers`, such a short-lived holder runs everything that a run needs; without, just the store and its API.
+    """
+    from sympozium_core.cluster.client import ClusterClient
+    from sympozium_core.embedded.lock import DataDir
+
+    async with AsyncExitStack() as stack:
+        holder = DataDir(settings.data_dir).holder()
+        if holder is None:
+            from sympozium_core.processes.embedded import serve_embedded
+
+            await stack.enter_async_context(serve_embedded(settings, controllers=controllers))
+        client = ClusterClient.over_socket(settings.api_socket, warn=_warn)
+        stack.push_async_callback(client.close)
+        yield Target(client, served=holder is not None)
+
+
+def _warn(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr)
+
+
+def run_async(main: Callable[[], Awaitable[int]]) -> int:
+    """Runs a command's coroutine; Ctrl-C cancels it, so that what it holds is given back in order."""
+
+    async def whole() -> int:
+        return await main()
+
+    return asyncio.run(whole())

@@ -1,0 +1,84 @@
+"""One pod per attempt. Its id is written into the status before the pod exists, so that a crash in between finds it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sympozium_core.clock import rfc3339
+from sympozium_core.contracts.cluster import Conflict, NotFound, Object
+from sympozium_core.controllers.agentrun import journal, plans
+from sympozium_core.controllers.agentrun.context import RunContext
+from sympozium_core.controllers.agentrun.status import status_of, write_status
+from sympozium_core.errors import Permanent
+from sympozium_core.names import Phase
+from sympozium_core.reconcile.controller import Result
+
+
+def pod_id(run: Mapping[str, Any], attempt: int) -> str:
+    """A DNS label, never used twice: UIDs are not, and attempts only grow."""
+    return f"run-{run['metadata']['uid']}-{attempt}"
+
+
+def uid_of_pod(pod: str) -> str:
+    return pod.removeprefix("run-").rpartition("-")[0]
+
+
+async def claim(context: RunContext, run: Object) -> Object | None:
+    """Takes a place for the run: from this write on it counts as running. None when the run changed under us."""
+    now = context.clock.now()
+    try:
+        claimed = await write_status(
+            context.cluster,
+            run,
+            {
+                "phase": Phase.RUNNING,
+                "attempt": 1,
+                "pod": pod_id(run, 1),
+                "startedAt": rfc3339(now),
+                "startedAtSeconds": now,
+                "queuePosition": None,
+            },
+        )
+    except (Conflict, NotFound):
+        return None
+    await context.runs.wait_until(claimed["metadata"]["resourceVersion"])
+    return claimed
+
+
+async def start(context: RunContext, run: Object) -> Result | None:
+    """Starts the pod of the current attempt; idempotent. Raises Temporary to be called again."""
+    status = status_of(run)
+    uid, attempt, pod = run["metadata"]["uid"], int(status["attempt"]), str(status["pod"])
+    plan = await plans.load(context.bus, uid)
+    await journal.say(context.bus, uid, {"type": "attempt", "attempt": attempt, "pod": pod}, context.clock)
+    previous = pod_id(run, attempt - 1) if attempt > 1 else ""
+    await context.sandbox.start(pod, plan.pod, workspace_of=previous)
+    context.normal(run, "Started", f"attempt {attempt} in pod {pod}")
+    return Result(requeue_after=plan.limits.timeout + context.settings.deadline_grace)
+
+
+async def next_attempt(context: RunContext, run: Object, why: str) -> Result | None:
+    """The pod is gone without a result: a new one goes on from the journal. The old one is fenced and removed first."""
+    status = status_of(run)
+    old = str(status["pod"])
+    await context.revoke(old)
+    await context.sandbox.stop(old, grace=0)
+    attempt = int(status["attempt"]) + 1
+    run = await write_status(context.cluster, run, {"attempt": attempt, "pod": pod_id(run, attempt)})
+    context.warning(run, "Restarted", f"attempt {attempt}: {why}")
+    try:
+        result = await start(context, run)
+    finally:
+        await context.sandbox.remove(old, keep_workspace=True)
+    return result
+
+
+def deadline_of(run: Mapping[str, Any], timeout: float) -> float:
+    """Seconds since the epoch at which the run must have ended, all its attempts together."""
+    started = status_of(run).get("startedAtSeconds")
+    if not isinstance(started, int | float):
+        raise Permanent(
+            "status.startedAtSeconds is missing on a running run", hint="only the controller may write a run's status"
+        )
+    return float(started) + timeout

@@ -1,0 +1,79 @@
+"""What every phase needs, in one place: no phase function takes more than this and the run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sympozium_core.clock import Clock
+from sympozium_core.contracts.bus import Bus
+from sympozium_core.contracts.cluster import Cluster
+from sympozium_core.contracts.plan import RunPlan
+from sympozium_core.contracts.sandbox import Sandbox
+from sympozium_core.errors import Cause
+from sympozium_core.names import LABEL_INSTANCE
+from sympozium_core.planning.inputs import RunInputs
+from sympozium_core.reconcile.cache import IndexFunction
+from sympozium_core.reconcile.events import EventRecorder
+from sympozium_core.reconcile.informer import Informer
+from sympozium_core.resources.kinds import AGENT_RUN
+from sympozium_core.settings import ControllerSettings
+
+INDEX_UID, INDEX_POD, INDEX_PHASE, INDEX_INSTANCE = "uid", "pod", "phase", "instance"
+"""Indexes of the informer of runs; `INDEXES` has their functions. A run without a phase has the phase ""."""
+
+INDEXES: Mapping[str, IndexFunction] = {
+    INDEX_UID: lambda run: (run["metadata"]["uid"],),
+    INDEX_POD: lambda run: tuple(pod for pod in ((run.get("status") or {}).get("pod"),) if pod),
+    INDEX_PHASE: lambda run: ((run.get("status") or {}).get("phase") or "",),
+    INDEX_INSTANCE: lambda run: (instance_key(run),),
+}
+
+
+def instance_key(run: Mapping[str, Any]) -> str:
+    """Under which the runs of one instance are found: ``namespace/name``, by the label that admission stamps."""
+    metadata = run["metadata"]
+    return f"{metadata['namespace']}/{(metadata.get('labels') or {}).get(LABEL_INSTANCE, '')}"
+
+
+Gather = Callable[[Mapping[str, Any]], Awaitable[RunInputs]]
+"""Collects what a plan is made of; raises Refused when the run's instance, policy or skills are not there."""
+
+PatchPlan = Callable[[Mapping[str, Any], RunPlan], RunPlan]
+"""Lets the hook plugins change a plan."""
+
+ReviewByHooks = Callable[[Mapping[str, Any], Mapping[str, Any]], list[Cause]]
+"""What the hook plugins have against a run: causes."""
+
+
+@dataclass
+class RunContext:
+    cluster: Cluster
+    bus: Bus
+    sandbox: Sandbox
+    runs: Informer
+    gather: Gather
+    review_by_hooks: ReviewByHooks
+    patch_plan: PatchPlan
+    revoke: Callable[[str], Awaitable[None]]
+    """Ends the bus user of the pod with this id, at once."""
+    events: EventRecorder
+    clock: Clock
+    settings: ControllerSettings
+    slots: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held between counting who runs and writing that one more does."""
+    orphans: dict[str, float] = field(default_factory=dict)
+    """Since when (monotonic) a pod's bridge lives on without its agent."""
+
+    def orphaned_for(self, pod: str, grace: float) -> float:
+        """Seconds left until a bridge without an agent has had its time."""
+        return self.orphans.setdefault(pod, self.clock.monotonic()) + grace - self.clock.monotonic()
+
+    def normal(self, run: Mapping[str, Any], reason: str, message: str) -> None:
+        """An Event for `kubectl describe`."""
+        self.events.record(AGENT_RUN, run, "Normal", reason, message)
+
+    def warning(self, run: Mapping[str, Any], reason: str, message: str) -> None:
+        self.events.record(AGENT_RUN, run, "Warning", reason, message)

@@ -1,0 +1,29 @@
+"""Deleted: the object goes only after its pod, its journal and its artifacts have gone."""
+
+from __future__ import annotations
+
+from sympozium_core.contracts.cluster import Object
+from sympozium_core.controllers.agentrun import attempts, journal, plans
+from sympozium_core.controllers.agentrun.context import RunContext
+from sympozium_core.controllers.agentrun.status import phase_of, status_of
+from sympozium_core.names import FINALIZER_RUN, Phase
+from sympozium_core.reconcile.controller import Result
+from sympozium_core.reconcile.finalizers import remove_finalizer
+from sympozium_core.resources.kinds import AGENT_RUN
+
+
+async def remove(context: RunContext, run: Object) -> Result | None:
+    """Idempotent; the finalizer is the last to go."""
+    uid = run["metadata"]["uid"]
+    attempt = int(status_of(run).get("attempt") or 0)
+    if phase_of(run) is Phase.RUNNING:
+        await journal.say(context.bus, uid, {"type": "cancel", "because": "the run was deleted"}, context.clock)
+        await context.sandbox.stop(str(status_of(run)["pod"]), grace=context.settings.stop_grace)
+    for number in range(1, attempt + 1):
+        pod = attempts.pod_id(run, number)
+        await context.revoke(pod)
+        await context.sandbox.remove(pod)
+    await journal.forget(context.bus, uid)
+    await plans.forget(context.bus, uid)
+    await remove_finalizer(context.cluster, AGENT_RUN, run, FINALIZER_RUN)
+    return None

@@ -1,0 +1,84 @@
+"""The end: the outcome into the status, then nothing left of the pod, then of old runs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+from sympozium_core.clock import rfc3339
+from sympozium_core.contracts.cluster import NotFound, Object
+from sympozium_core.controllers.agentrun import journal
+from sympozium_core.controllers.agentrun.context import INDEX_INSTANCE, RunContext, instance_key
+from sympozium_core.controllers.agentrun.outcome import Outcome
+from sympozium_core.controllers.agentrun.status import status_of, write_status
+from sympozium_core.names import Phase
+from sympozium_core.reconcile.controller import Result
+from sympozium_core.resources.kinds import AGENT_RUN
+
+
+async def end(context: RunContext, run: Object, outcome: Outcome) -> Result | None:
+    """Writes the terminal phase; safe to repeat, the first end stands."""
+    uid = run["metadata"]["uid"]
+    now = context.clock.now()
+    usage = await journal.usage(context.bus, uid)
+    started = status_of(run).get("startedAtSeconds")
+    if isinstance(started, int | float):
+        usage["durationMs"] = int((now - started) * 1000)
+    run = await write_status(
+        context.cluster,
+        run,
+        {
+            "phase": outcome.phase,
+            "reason": outcome.reason,
+            "message": outcome.message or None,
+            "error": outcome.message or None,
+            "result": outcome.response or None,
+            "resultArtifact": outcome.artifact or None,
+            "resultSize": outcome.size or None,
+            "completedAt": rfc3339(now),
+            "tokenUsage": usage,
+            "queuePosition": None,
+        },
+    )
+    entry = {"type": "ended", "phase": outcome.phase, "reason": outcome.reason, "message": outcome.message}
+    await journal.say(context.bus, uid, entry, context.clock)
+    if outcome.phase is Phase.SUCCEEDED:
+        context.normal(run, outcome.reason, f"finished in {usage.get('durationMs', 0) / 1000:.1f} s")
+    else:
+        context.warning(run, outcome.reason, outcome.message)
+    return await clean(context, run)
+
+
+async def clean(context: RunContext, run: Object) -> Result | None:
+    """Removes the pod of every attempt, unless the user keeps it for a look (``spec.cleanup: keep``). Idempotent."""
+    status = status_of(run)
+    if status.get("cleaned"):
+        return None
+    pod = status.get("pod")
+    if pod:
+        context.orphans.pop(str(pod), None)
+        await context.revoke(str(pod))
+        await context.sandbox.stop(str(pod), grace=context.settings.stop_grace)
+        if run["spec"].get("cleanup") != "keep":
+            await context.sandbox.remove(str(pod))
+    await write_status(context.cluster, run, {"cleaned": True})
+    await _prune(context, run)
+    return None
+
+
+async def _prune(context: RunContext, run: Mapping[str, Any]) -> None:
+    """Deletes the oldest finished runs of the same instance beyond the history limit."""
+    from_instance = [
+        other
+        for other in context.runs.cache.by_index(INDEX_INSTANCE, instance_key(run))
+        if status_of(other).get("cleaned") and not other["metadata"].get("deletionTimestamp")
+    ]
+    surplus = len(from_instance) - context.settings.max_run_history
+    if surplus <= 0:
+        return
+    from_instance.sort(key=lambda other: str(status_of(other).get("completedAt") or ""))
+    for old in from_instance[:surplus]:
+        metadata = old["metadata"]
+        with contextlib.suppress(NotFound):
+            await context.cluster.delete(AGENT_RUN, metadata["namespace"], metadata["name"], uid=metadata["uid"])

@@ -1,0 +1,80 @@
+"""How a run ended, from the bridge's result entry or, where there is none, from what became of the pod."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sympozium_core.contracts.sandbox import PodStatus
+from sympozium_core.names import Phase, Reason
+
+HEAD = 64 * 1024
+"""Bytes of the answer that stand in the status itself; a longer one is kept whole as an artifact."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    phase: Phase
+    reason: Reason
+    message: str = ""
+    response: str = ""
+    artifact: str = ""
+    """Name of the artifact with the whole answer; empty when `response` is whole."""
+    size: int = 0
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    """The agent's own claim: shown, never billed."""
+
+
+def from_result(entry: Mapping[str, Any]) -> Outcome:
+    """From a `result` entry, which the bridge has checked."""
+    response = str(entry.get("response") or "")
+    if entry.get("status") == "success":
+        return Outcome(
+            Phase.SUCCEEDED,
+            Reason.COMPLETED,
+            response=response,
+            artifact=str(entry.get("artifact") or ""),
+            size=int(entry.get("size") or len(response.encode())),
+            metrics=entry.get("metrics") or {},
+        )
+    reason = _reason(entry.get("reason"))
+    return Outcome(
+        Phase.CANCELLED if reason is Reason.CANCELLED else Phase.FAILED,
+        reason,
+        message=str(entry.get("error") or "the agent reported an error without a message"),
+        response=response,
+        metrics=entry.get("metrics") or {},
+    )
+
+
+def from_pod(status: PodStatus, attempts: int) -> Outcome:
+    """A pod that is gone without a result, after the last attempt."""
+    worst = status.worst()
+    if worst is not None and worst.out_of_memory:
+        return Outcome(
+            Phase.FAILED, Reason.OUT_OF_MEMORY, "the agent's pod ran out of memory; give it more in sandbox.resources"
+        )
+    how = "the pod vanished"
+    if worst is not None:
+        code = worst.exit_code or 0
+        ended = f"signal {-code}" if code < 0 else f"exit code {code}"
+        how = f"a container ended with {ended}" + (f": {worst.message[-500:]}" if worst.message else "")
+    tries = f"after {attempts} attempts" if attempts > 1 else "at its first attempt"
+    return Outcome(Phase.FAILED, Reason.INFRASTRUCTURE_ERROR, f"no result {tries}: {how}")
+
+
+def timed_out(seconds: float) -> Outcome:
+    return Outcome(
+        Phase.FAILED, Reason.TIMEOUT, f"not finished within {seconds:g} s; raise spec.timeout if the task needs longer"
+    )
+
+
+def cancelled(because: str) -> Outcome:
+    return Outcome(Phase.CANCELLED, Reason.CANCELLED, because)
+
+
+def _reason(value: object) -> Reason:
+    """The agent names its own reason; what only the control plane can know, it cannot claim."""
+    claimable = (Reason.MODEL_ERROR, Reason.TOOL_ERROR, Reason.BUDGET_EXCEEDED, Reason.TIMEOUT, Reason.CANCELLED)
+    return next((reason for reason in claimable if reason == value), Reason.TOOL_ERROR)

@@ -1,0 +1,79 @@
+"""Pending: decide and plan. The policy's stamp and the plan are durable before anything of the run starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sympozium_core.contracts.cluster import Object
+from sympozium_core.contracts.plan import RunPlan, digest, to_json
+from sympozium_core.controllers.agentrun import finished, plans, queued
+from sympozium_core.controllers.agentrun.context import RunContext
+from sympozium_core.controllers.agentrun.outcome import Outcome, cancelled
+from sympozium_core.controllers.agentrun.status import status_of, write_status
+from sympozium_core.errors import Permanent, Refused
+from sympozium_core.names import Phase, Reason
+from sympozium_core.planning.inputs import RunInputs
+from sympozium_core.planning.plan import make_plan
+from sympozium_core.planning.review import review_run
+from sympozium_core.reconcile.controller import Result
+
+
+async def begin(context: RunContext, run: Object) -> Result | None:
+    """First sight of a run: admitted already, so it is Pending; goes on at once."""
+    run = await write_status(context.cluster, run, {"phase": Phase.PENDING})
+    context.normal(
+        run, "Admitted", f"admitted for {(run['spec'].get('requestedBy') or {}).get('username') or 'an unknown user'}"
+    )
+    return await plan(context, run)
+
+
+async def plan(context: RunContext, run: Object) -> Result | None:
+    if run["spec"].get("cancel"):
+        return await finished.end(context, run, cancelled("cancelled before it was planned"))
+    if not status_of(run).get("planDigest"):
+        try:
+            inputs = await context.gather(run)
+            made = _decide(context, run, inputs)
+        except Permanent as error:
+            reason = next((reason for reason in Reason if reason == error.reason), Reason.INFRASTRUCTURE_ERROR)
+            return await finished.end(context, run, Outcome(Phase.FAILED, reason, error.message))
+        await plans.keep(context.bus, made)
+        run = await write_status(context.cluster, run, _stamp(inputs, made))
+        _tell(context, run, inputs, made)
+    return await queued.wait(context, run)
+
+
+def _decide(context: RunContext, run: Object, inputs: RunInputs) -> RunPlan:
+    """The same review as at admission, on what is true now; then the plan. Raises Refused."""
+    instance = inputs.instance
+    causes = review_run(run, instance, inputs.policy, inputs.sandbox) + context.review_by_hooks(run, instance)
+    if causes:
+        raise Refused(causes)
+    return context.patch_plan(run, make_plan(inputs))
+
+
+def _stamp(inputs: RunInputs, made: RunPlan) -> Mapping[str, Any]:
+    tools = to_json(made.tools)
+    return {
+        "effectivePolicy": {
+            "name": inputs.policy.name,
+            "template": inputs.policy.template,
+            "maxConcurrent": inputs.policy.max_concurrent,
+            "digest": digest(tools),
+            "tools": tools,
+        },
+        "planDigest": digest(to_json(made)),
+        "sandbox": made.sandbox,
+    }
+
+
+def _tell(context: RunContext, run: Object, inputs: RunInputs, made: RunPlan) -> None:
+    servers = ", ".join(server.name for server in made.servers) or "no tool server"
+    context.normal(
+        run,
+        "Planned",
+        f"policy {inputs.policy.name}, sandbox {made.sandbox}, model {made.model.provider}/{made.model.model}, {servers}",
+    )
+    for note in made.notes:
+        context.warning(run, "NotProvided", note)

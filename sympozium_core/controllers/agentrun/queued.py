@@ -1,0 +1,61 @@
+"""Queued: a run over the concurrency limit waits its turn, in order of creation, and can see its position. It does not fail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sympozium_core.contracts.cluster import Object
+from sympozium_core.controllers.agentrun import attempts, finished
+from sympozium_core.controllers.agentrun.context import INDEX_PHASE, RunContext, instance_key
+from sympozium_core.controllers.agentrun.outcome import cancelled
+from sympozium_core.controllers.agentrun.status import phase_of, status_of, write_status
+from sympozium_core.names import Phase
+from sympozium_core.reconcile.controller import Result
+
+WAITING = ("", Phase.PENDING, Phase.QUEUED)
+AGAIN = 0.05
+RECHECK = 30.0
+"""Seconds: an ended run wakes the queue at once; this only bounds what a missed wake-up can cost."""
+
+
+async def wait(context: RunContext, run: Object) -> Result | None:
+    if run["spec"].get("cancel"):
+        return await finished.end(context, run, cancelled("cancelled while it waited"))
+    async with context.slots:
+        position = _position(context, run)
+        claimed = await attempts.claim(context, run) if position == 0 else None
+    if claimed is not None:
+        return await attempts.start(context, claimed)
+    if position == 0:
+        return Result(requeue_after=AGAIN)
+    if phase_of(run) is not Phase.QUEUED:
+        context.normal(run, "Queued", f"waits for a free place, position {position}")
+    await write_status(context.cluster, run, {"phase": Phase.QUEUED, "queuePosition": position})
+    return Result(requeue_after=RECHECK)
+
+
+def _position(context: RunContext, run: Object) -> int:
+    """0: may start now; else how many runs start before this one, itself counted."""
+    running = context.runs.cache.by_index(INDEX_PHASE, Phase.RUNNING)
+    waiting = [other for phase in WAITING for other in context.runs.cache.by_index(INDEX_PHASE, phase)]
+    ahead = [other for other in waiting if _age(other) < _age(run) and not other["metadata"].get("deletionTimestamp")]
+    free = context.settings.max_concurrent_runs - len(running)
+    limit = _instance_limit(run)
+    if limit is not None:
+        mine = instance_key(run)
+        own_free = limit - sum(instance_key(other) == mine for other in running)
+        own_ahead = sum(instance_key(other) == mine for other in ahead)
+        if own_free <= own_ahead:
+            return own_ahead - max(own_free, 0) + 1
+    return 0 if free > len(ahead) else len(ahead) - max(free, 0) + 1
+
+
+def _instance_limit(run: Mapping[str, Any]) -> int | None:
+    """The effective policy's `subagentPolicy.maxConcurrent`, stamped with the plan."""
+    limit = (status_of(run).get("effectivePolicy") or {}).get("maxConcurrent")
+    return int(limit) if limit else None
+
+
+def _age(run: Mapping[str, Any]) -> tuple[str, str]:
+    return (run["metadata"].get("creationTimestamp") or "", run["metadata"]["uid"])

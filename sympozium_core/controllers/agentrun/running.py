@@ -1,0 +1,74 @@
+"""Running: wait for the result, and see to it that the run ends whatever happens to its pod."""
+
+from __future__ import annotations
+
+from sympozium_core.contracts.cluster import Object
+from sympozium_core.contracts.sandbox import PodStatus
+from sympozium_core.controllers.agentrun import attempts, finished, journal, plans
+from sympozium_core.controllers.agentrun.context import RunContext
+from sympozium_core.controllers.agentrun.outcome import Outcome, cancelled, from_pod, from_result, timed_out
+from sympozium_core.controllers.agentrun.status import status_of
+from sympozium_core.reconcile.controller import Result
+
+
+async def tend(context: RunContext, run: Object) -> Result | None:
+    status = status_of(run)
+    uid, pod = run["metadata"]["uid"], str(status["pod"])
+    result = await journal.result(context.bus, uid)
+    if result is not None:
+        return await finished.end(context, run, from_result(result))
+    if run["spec"].get("cancel"):
+        return await stop(context, run, cancelled("cancelled on request"))
+    plan = await plans.load(context.bus, uid)
+    left = attempts.deadline_of(run, plan.limits.timeout) + context.settings.deadline_grace - context.clock.now()
+    if left <= 0:
+        return await stop(context, run, timed_out(plan.limits.timeout))
+    pod_status = await context.sandbox.observe(pod)
+    if pod_status.state == "absent" and not await journal.attempt_was_announced(context.bus, uid, pod):
+        return await attempts.start(context, run)
+    if not _gone(pod_status) and _agent_ended(pod_status):
+        patience = context.orphaned_for(pod, context.settings.orphan_grace)
+        if patience > 0:
+            return Result(requeue_after=min(left, patience))
+        await context.sandbox.stop(pod, grace=context.settings.stop_grace)
+        pod_status = await context.sandbox.observe(pod)
+    if _gone(pod_status):
+        return await _after(context, run, pod_status, plan.limits.max_attempts)
+    return Result(requeue_after=left)
+
+
+async def stop(context: RunContext, run: Object, otherwise: Outcome) -> Result | None:
+    """Ends the pod in good order: whatever result it still hands over counts, else `otherwise`."""
+    uid, pod = run["metadata"]["uid"], str(status_of(run)["pod"])
+    await journal.say(context.bus, uid, {"type": "cancel", "because": otherwise.message}, context.clock)
+    await context.sandbox.stop(pod, grace=context.settings.stop_grace)
+    result = await journal.result(context.bus, uid)
+    if result is not None and result.get("status") == "success":
+        return await finished.end(context, run, from_result(result))
+    return await finished.end(context, run, otherwise)
+
+
+def _gone(status: PodStatus) -> bool:
+    """Nothing of the pod can hand over a result any more: its bridge has ended, or all of it."""
+    if status.state in ("absent", "ended"):
+        return True
+    bridge = status.containers.get("bridge")
+    return bridge is not None and bridge.state == "ended"
+
+
+def _agent_ended(status: PodStatus) -> bool:
+    agent = status.containers.get("agent")
+    return agent is not None and agent.state == "ended"
+
+
+async def _after(context: RunContext, run: Object, status: PodStatus, max_attempts: int) -> Result | None:
+    # The bridge may have appended its result and ended between our look at the journal and our look at the pod.
+    result = await journal.result(context.bus, run["metadata"]["uid"])
+    if result is not None:
+        return await finished.end(context, run, from_result(result))
+    attempt = int(status_of(run)["attempt"])
+    outcome = from_pod(status, attempt)
+    worst = status.worst()
+    if attempt >= max_attempts or (worst is not None and worst.out_of_memory):
+        return await finished.end(context, run, outcome)
+    return await attempts.next_attempt(context, run, outcome.message)

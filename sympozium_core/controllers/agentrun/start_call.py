@@ -1,0 +1,42 @@
+"""Answers `.req.start`: what the bridge of a run's current pod needs to know."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from sympozium_core.bus import subjects
+from sympozium_core.bus.serving import CallRequest, Server, serve
+from sympozium_core.contracts.plan import to_json
+from sympozium_core.controllers.agentrun import attempts, plans
+from sympozium_core.controllers.agentrun.context import INDEX_UID, RunContext
+from sympozium_core.controllers.agentrun.status import phase_of, status_of
+from sympozium_core.errors import Permanent
+from sympozium_core.names import Phase
+
+QUEUE = "controller"
+
+
+async def serve_start(context: RunContext) -> Server:
+    async def handle(request: CallRequest) -> AsyncIterator[bytes]:
+        yield json.dumps(await _answer(context, request), ensure_ascii=False).encode()
+
+    return await serve(context.bus, subjects.request("*", subjects.START), handle, queue=QUEUE)
+
+
+async def _answer(context: RunContext, request: CallRequest) -> Mapping[str, Any]:
+    uid = subjects.uid_of(request.subject)
+    asked = json.loads(request.data)
+    pod = asked.get("pod") if isinstance(asked, dict) else None
+    run = next(iter(context.runs.cache.by_index(INDEX_UID, uid)), None)
+    if run is None or phase_of(run) is not Phase.RUNNING or status_of(run).get("pod") != pod:
+        raise Permanent("this pod is not the one of the run's current attempt", reason="Fenced")
+    plan = await plans.load(context.bus, uid)
+    newest = await context.bus.last(subjects.journal(uid, subjects.POD))
+    return {
+        "plan": to_json(plan),
+        "attempt": int(status_of(run)["attempt"]),
+        "deadline": attempts.deadline_of(run, plan.limits.timeout),
+        "lastPod": newest.sequence if newest is not None else 0,
+    }

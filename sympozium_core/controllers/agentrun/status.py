@@ -1,0 +1,46 @@
+"""Writing an AgentRun's status: one function, both spellings of what two documents name differently, nothing written that is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sympozium_core.contracts.cluster import Cluster, Object
+from sympozium_core.names import Phase
+from sympozium_core.resources.kinds import AGENT_RUN
+
+_TWINS = {"result": "output", "startedAt": "startTime", "completedAt": "completionTime"}
+"""v0.8.0's name and the article's name of one fact; both are written, so that either is found."""
+
+
+def status_of(run: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = run.get("status")
+    return found if isinstance(found, Mapping) else {}
+
+
+def phase_of(run: Mapping[str, Any]) -> Phase | None:
+    """None for a run that no controller has seen."""
+    phase = status_of(run).get("phase")
+    return Phase(phase) if phase else None
+
+
+async def write_status(cluster: Cluster, run: Mapping[str, Any], changes: Mapping[str, Any]) -> Object:
+    """Merges `changes` into the status (None removes a field) and returns the object as it is then. Raises ApiError."""
+    patch = dict(changes)
+    for name, twin in _TWINS.items():
+        if name in patch:
+            patch[twin] = patch[name]
+    current = status_of(run)
+    patch = {key: value for key, value in patch.items() if current.get(key) != value}
+    if not patch:
+        return dict(run)
+    metadata = run["metadata"]
+    written = await cluster.patch(
+        AGENT_RUN,
+        metadata["namespace"],
+        metadata["name"],
+        {"metadata": {"uid": metadata["uid"]}, "status": patch},
+        subresource="status",
+    )
+    # The caller's spec is in normal form, the stored one as its writer spelt it; between the two only `cancel` can differ.
+    return {**written, "spec": {**run["spec"], "cancel": bool(written["spec"].get("cancel"))}}

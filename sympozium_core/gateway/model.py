@@ -1,0 +1,201 @@
+"""The gateway: answers `.req.model`, `.req.replay` and `.req.artifact` of every run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from sympozium_core.bus import subjects
+from sympozium_core.bus.calls import CallRequest, Handler, Server, serve
+from sympozium_core.clock import Clock
+from sympozium_core.contracts.bus import Bus
+from sympozium_core.contracts.provider import Chunk, ProviderError
+from sympozium_core.errors import Permanent, SympoziumError, Temporary
+from sympozium_core.gateway import answer, artifact, replay
+from sympozium_core.gateway.answer import Answer
+from sympozium_core.gateway.asking import ask
+from sympozium_core.gateway.body import BadBody, call_key, canonical, clean_body
+from sympozium_core.gateway.record import ModelRecord, Recorded
+from sympozium_core.gateway.state import RunState, RunStates
+from sympozium_core.gateway.target import ModelTarget, Providers, Resolve
+
+QUEUE = "gateway"
+
+
+class Gateway:
+    """One per process; any number of processes share the work. `start` once, `close` once."""
+
+    def __init__(self, bus: Bus, resolve: Resolve, providers: Providers, clock: Clock) -> None:
+        self._bus = bus
+        self._resolve = resolve
+        self._providers = providers
+        self._clock = clock
+        self._states = RunStates(bus)
+        self._servers: list[Server] = []
+
+    async def start(self) -> None:
+        """Returns when calls are answered."""
+        handlers: Mapping[str, Handler] = {
+            subjects.MODEL: self._model,
+            subjects.REPLAY: self._replay,
+            subjects.ARTIFACT: self._artifact,
+        }
+        for what, handler in handlers.items():
+            self._servers.append(await serve(self._bus, subjects.request("*", what), handler, queue=QUEUE))
+
+    async def close(self) -> None:
+        """Ends calls that are under way with a temporary error."""
+        for server in self._servers:
+            await server.close()
+
+    async def _model(self, request: CallRequest) -> AsyncIterator[bytes]:
+        call = await self._call(request)
+        async with aclosing(call.frames()) as frames:
+            async for frame in frames:
+                yield json.dumps(frame, separators=(",", ":")).encode()
+
+    async def _call(self, request: CallRequest) -> _Call:
+        uid = subjects.uid_of(request.subject)
+        try:
+            told = json.loads(request.data)
+            attempt, ordinal, body = int(told["attempt"]), int(told.get("ordinal", 0)), told["body"]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise BadBody("a model call is {attempt, ordinal, body}") from error
+        target = await self._resolve(uid)
+        if attempt != target.attempt:
+            raise Permanent(
+                f"attempt {attempt} of the run is over; attempt {target.attempt} goes on", reason="InfrastructureError"
+            )
+        clean = clean_body(body, target.endpoint.model)
+        return _Call(self, uid, target, clean, call_key(clean, ordinal), request.deadline, body.get("stream") is True)
+
+    async def _replay(self, request: CallRequest) -> AsyncIterator[bytes]:
+        uid = subjects.uid_of(request.subject)
+        yield json.dumps(await replay.replay(self._bus, uid, self._states.get(uid)), separators=(",", ":")).encode()
+
+    async def _artifact(self, request: CallRequest) -> AsyncIterator[bytes]:
+        yield json.dumps(await artifact.keep(self._bus, subjects.uid_of(request.subject), request.data)).encode()
+
+    async def ask(self, target: ModelTarget, body: Mapping[str, Any], uid: str, deadline: float) -> AsyncGenerator[Chunk, None]:
+        """Chunks from the run's provider, retries included. Raises ProviderError, or what `providers.get` raises."""
+        provider = await self._providers.get(target.provider)
+        until = min(deadline, target.deadline)
+        async with aclosing(ask(provider, target.endpoint, body, uid=uid, deadline=until, clock=self._clock)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    def state(self, uid: str) -> RunState:
+        return self._states.get(uid)
+
+
+class _Call:
+    """One model call: from the record when it has an answer, else from the provider, with the answer on record before its last chunk."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        uid: str,
+        target: ModelTarget,
+        body: Mapping[str, Any],
+        call: str,
+        deadline: float,
+        streamed: bool,
+    ) -> None:
+        self._gateway = gateway
+        self._uid = uid
+        self._target = target
+        self._body = body
+        self._call = call
+        self._deadline = deadline
+        self._streamed = streamed
+        self._state = gateway.state(uid)
+        self._sent = False
+
+    async def frames(self) -> AsyncGenerator[dict[str, Any], None]:
+        if not await self._append(self._request_entry):
+            async for frame in self._from_record():
+                yield frame
+            return
+        collected, held = Answer(), list[Chunk]()
+        started = time.monotonic()
+        try:
+            async with aclosing(self._gateway.ask(self._target, self._body, self._uid, self._deadline)) as chunks:
+                async for chunk in chunks:
+                    collected.add(chunk)
+                    if held or answer.is_final(chunk):
+                        held.append(chunk)
+                    elif self._streamed and chunk["choices"]:
+                        self._sent = True
+                        yield {"chunk": chunk}
+            finished = self._finished(collected)
+        except SympoziumError as error:
+            raise await self._failed(error) from error
+        # Nobody may wait any more, but the answer is paid for: it goes on record all the same.
+        if not await asyncio.shield(self._append(lambda record: self._answer_entry(record, finished, started))):
+            async for frame in self._from_record(instead_of=finished):
+                yield frame
+            return
+        for chunk in held:
+            if self._streamed and chunk["choices"]:
+                yield {"chunk": chunk}
+        yield self._end(finished)
+
+    async def _append(self, build: Any) -> bool:
+        return await self._state.append(build, attempt=self._target.attempt)
+
+    def _request_entry(self, record: ModelRecord) -> Mapping[str, Any] | None:
+        if self._call in record.answers:
+            return None
+        head = {"type": "model.request", "call": self._call, "provider": self._target.provider, "model": self._body["model"]}
+        return {**head, **record.request_entry(self._body["messages"])}
+
+    def _answer_entry(self, record: ModelRecord, finished: Recorded, started: float) -> Mapping[str, Any] | None:
+        if self._call in record.answers:
+            return None
+        return {
+            "type": "model.answer",
+            "call": self._call,
+            "message": finished.message,
+            "finishReason": finished.finish_reason,
+            "usage": finished.usage,
+            "durationMs": round((time.monotonic() - started) * 1000, 1),
+            "replayed": False,
+        }
+
+    def _finished(self, collected: Answer) -> Recorded:
+        usage = collected.usage(len(canonical(self._body))).entry()
+        return Recorded(collected.message(), collected.finish_reason, usage, self._target.attempt)
+
+    async def _from_record(self, instead_of: Recorded | None = None) -> AsyncGenerator[dict[str, Any], None]:
+        recorded = self._state.record.answers[self._call]
+        if instead_of is not None and self._sent:
+            # Another gateway was quicker, and the caller has half of an answer that will not count.
+            raise Temporary("another gateway has answered this call; ask again for its answer")
+        if instead_of is None and recorded.attempt < self._target.attempt:
+            nothing = answer.Usage(0, 0).entry()
+            entry = {"type": "model.answer", "call": self._call, "message": recorded.message, "usage": nothing}
+            end = {"finishReason": recorded.finish_reason, "durationMs": 0, "replayed": True}
+            await self._append(lambda record: {**entry, **end})
+        if self._streamed:
+            for chunk in recorded.chunks(self._call, self._body["model"]):
+                yield {"chunk": chunk}
+        yield self._end(recorded)
+
+    def _end(self, recorded: Recorded) -> dict[str, Any]:
+        if self._streamed:
+            return {"usage": answer.openai_usage(recorded.usage)}
+        whole = answer.completion(self._call, self._body["model"], recorded.message, recorded.finish_reason, recorded.usage)
+        return {"usage": whole["usage"], "completion": whole}
+
+    async def _failed(self, error: SympoziumError) -> SympoziumError:
+        """Puts the failure on record, and says it as the caller shall see it."""
+        failure = error.failure if isinstance(error, ProviderError) else "unavailable"
+        message = str(error)
+        await self._append(lambda record: {"type": "model.error", "call": self._call, "failure": failure, "message": message})
+        if isinstance(error, ProviderError):
+            return Permanent(f"{failure}: {error.message}", reason=error.reason, hint=error.hint)
+        return error

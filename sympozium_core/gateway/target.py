@@ -1,0 +1,29 @@
+"""Which model a run may ask: found by `processes`, which know the run, its instance and its Secret; the gateway knows none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from sympozium_core.contracts.provider import Endpoint, Provider
+
+
+@dataclass(frozen=True)
+class ModelTarget:
+    provider: str
+    """Entry point name of the driver."""
+    endpoint: Endpoint
+    attempt: int
+    """The run's current attempt: a call of another one comes from a pod that is over."""
+    deadline: float
+    """Epoch seconds at which the run ends; no call lasts longer."""
+
+
+Resolve = Callable[[str], Awaitable[ModelTarget]]
+"""By the run's UID. Raises SympoziumError: run unknown or ended, Secret missing (its name, the keys tried), provider not installed (those that are)."""
+
+
+class Providers(Protocol):
+    async def get(self, name: str) -> Provider:
+        """The open provider of that name; raises SympoziumError naming the installed ones."""

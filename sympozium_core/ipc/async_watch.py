@@ -1,0 +1,35 @@
+"""`Watch` on an event loop: sleeps on the inotify descriptor, or by the clock when polling."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from sympozium_core.ipc.watch import Found, Watch
+
+
+async def changes(watch: Watch) -> AsyncIterator[list[Found]]:
+    """What appears, batch after batch, for ever; the caller ends it by cancelling, or by closing the generator.
+
+    One iteration a watch at a time. The watch itself stays the caller's to close, after this.
+    """
+    loop = asyncio.get_running_loop()
+    wake = asyncio.Event()
+    descriptor = watch.fileno()
+    if descriptor >= 0:
+        loop.add_reader(descriptor, wake.set)
+    try:
+        while True:
+            wake.clear()
+            if found := watch.read():
+                yield found
+                # A full burst is read without sleeping in between, but others get their turn.
+                await asyncio.sleep(0)
+                continue
+            due = watch.due
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(wake.wait(), due)
+    finally:
+        if descriptor >= 0:
+            loop.remove_reader(descriptor)

@@ -1,0 +1,126 @@
+"""Looks up what admission, planning and the gateway need to know about a run: one place that knows where instances, policies and skills are found."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from sympozium_core import names
+from sympozium_core.contracts.cluster import Cluster, NotFound, ResourceType
+from sympozium_core.contracts.skill import Skill
+from sympozium_core.errors import Cause, Permanent, Refused
+from sympozium_core.planning.inputs import RunInputs, SandboxFacts, skill_refs
+from sympozium_core.planning.plan import SHELL_SKILL
+from sympozium_core.planning.policy import DEFAULT_POLICY, EffectivePolicy, effective_policy
+from sympozium_core.planning.skills import LEGACY_PREFIX, FoundSkill, attach
+from sympozium_core.registry import calls
+from sympozium_core.registry.drivers import Drivers
+from sympozium_core.registry.relay import Relay
+from sympozium_core.resources import load
+from sympozium_core.resources.builtin import builtin_policy
+from sympozium_core.resources.kinds import SECRET, SKILL_PACK, SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY
+
+ChooseSandbox = Callable[[], Awaitable[SandboxFacts]]
+
+
+class Directory:
+    """Implements `admission.lookup.Lookup`, and gathers the inputs of a plan. Reads through the cluster port, so it is never behind."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        skills: Drivers[Skill],
+        sandbox: ChooseSandbox,
+        relay: Relay,
+        commands: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        self._cluster = cluster
+        self._skills = skills
+        self._relay = relay
+        self._commands = commands
+        self._sandbox = sandbox
+
+    async def sandbox(self) -> SandboxFacts:
+        return await self._sandbox()
+
+    async def instance(self, namespace: str, name: str) -> Mapping[str, Any] | None:
+        return await self._normal(SYMPOZIUM_INSTANCE, namespace, name)
+
+    async def policy(self, namespace: str, name: str) -> EffectivePolicy | None:
+        for place in (namespace, names.SYSTEM_NAMESPACE):
+            found = await self._normal(SYMPOZIUM_POLICY, place, name)
+            if found is not None:
+                return effective_policy(name, found["spec"])
+        builtin = builtin_policy(name)
+        return effective_policy(name, load.normalise(builtin)["spec"]) if builtin is not None else None
+
+    async def secret_exists(self, namespace: str, name: str) -> bool:
+        return await self._get(SECRET, namespace, name) is not None
+
+    async def skill_exists(self, namespace: str, name: str) -> bool:
+        return await self._skill(namespace, name) is not None
+
+    def hooks(self, run: Mapping[str, Any], instance: Mapping[str, Any]) -> list[Cause]:
+        return calls.review_run(self._relay, run, instance)
+
+    async def gather(self, run: Mapping[str, Any]) -> RunInputs:
+        """Everything that a plan is made of, as it is now. Raises Refused when the instance or its policy is gone."""
+        namespace, name = run["metadata"]["namespace"], run["spec"]["instanceRef"]
+        instance = await self.instance(namespace, name)
+        if instance is None:
+            raise Refused(
+                [Cause("spec.instanceRef", f"there is no SympoziumInstance {name!r} any more")],
+                reason=names.Reason.INFRASTRUCTURE_ERROR,
+            )
+        policy_name = instance["spec"].get("policyRef") or DEFAULT_POLICY
+        policy = await self.policy(namespace, policy_name)
+        if policy is None:
+            raise Refused([Cause("", f"instance {name!r} names policy {policy_name!r}, which does not exist")])
+        wanted = {
+            (reference.get("skillPackRef") or "").removeprefix(LEGACY_PREFIX) for reference in skill_refs(run, instance)
+        } | {SHELL_SKILL}
+        found = {skill: await self._skill(namespace, skill) for skill in wanted}
+        skills, missing = attach(run, instance, found.get)
+        return RunInputs(
+            run=run,
+            instance=instance,
+            policy=policy,
+            sandbox=await self._sandbox(),
+            skills=skills,
+            missing_skills=missing,
+            agent_command=self._commands["agent"],
+            bridge_command=self._commands["bridge"],
+        )
+
+    async def credentials(self, namespace: str, secret: str) -> Mapping[str, str]:
+        """The decoded values of a Secret. Raises Permanent that names it."""
+        found = await self._get(SECRET, namespace, secret)
+        if found is None:
+            raise Permanent(
+                f"there is no Secret {secret!r} in namespace {namespace!r}",
+                reason=names.Reason.MODEL_ERROR,
+                hint=f"make it with: sympozium secrets create {secret} -n {namespace}",
+            )
+        return {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in (found.get("data") or {}).items()}
+
+    async def _skill(self, namespace: str, name: str) -> FoundSkill | None:
+        """A SkillPack of the namespace or the system's, else an installed package's; the package's tool server serves either."""
+        package = self._skills.get(name) if name in self._skills.names() else None
+        for place in (namespace, names.SYSTEM_NAMESPACE):
+            pack = await self._normal(SKILL_PACK, place, name)
+            if pack is not None:
+                return FoundSkill(pack, tuple(package.command()) if package is not None else ())
+        if package is None:
+            return None
+        return FoundSkill(load.normalise(dict(package.pack())), tuple(package.command()))
+
+    async def _normal(self, kind: ResourceType, namespace: str, name: str) -> Mapping[str, Any] | None:
+        found = await self._get(kind, namespace, name)
+        return load.normalise(found) if found is not None else None
+
+    async def _get(self, kind: ResourceType, namespace: str, name: str) -> dict[str, Any] | None:
+        try:
+            return await self._cluster.get(kind, namespace, name)
+        except NotFound:
+            return None

@@ -1,0 +1,143 @@
+"""The whole control plane in one process: store, bus, API on a Unix socket, and, where wanted, everything that carries runs out."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sympozium_core import names
+from sympozium_core.admission.reviewer import CONTROL_PLANE, Reviewer
+from sympozium_core.clock import SystemClock
+from sympozium_core.contracts.cluster import Cluster, User
+from sympozium_core.contracts.provider import Provider
+from sympozium_core.contracts.sandbox import Sandbox
+from sympozium_core.contracts.skill import Skill
+from sympozium_core.embedded.lock import DataDir
+from sympozium_core.embedded.rest import make_app, serve_unix
+from sympozium_core.embedded.store import Store
+from sympozium_core.processes.directory import Directory
+from sympozium_core.processes.journal_route import journal_route
+from sympozium_core.processes.sandboxes import SandboxChoice
+from sympozium_core.registry.catalogue import installed
+from sympozium_core.registry.drivers import Drivers
+from sympozium_core.registry.loading import Failure
+from sympozium_core.registry.record import Record
+from sympozium_core.registry.relay import Relay, Source, load_relay
+from sympozium_core.resources import kinds
+from sympozium_core.settings import EmbeddedSettings
+
+if TYPE_CHECKING:
+    from sympozium_core.embedded.bus.local import EmbeddedBus
+
+log = logging.getLogger(__name__)
+
+CONTROLLER = User(f"{CONTROL_PLANE}controller", ("system:masters",))
+COMMANDS = {
+    "agent": (sys.executable, "-m", "sympozium_core.runner"),
+    "bridge": (sys.executable, "-m", "sympozium_core.bridge"),
+}
+
+
+@dataclass(frozen=True)
+class EmbeddedServer:
+    """What a caller in the same process may ask of it."""
+
+    cluster: Cluster
+    """As the controller."""
+    sandbox: SandboxChoice
+
+
+@asynccontextmanager
+async def serve_embedded(settings: EmbeddedSettings, *, controllers: bool) -> AsyncIterator[EmbeddedServer]:
+    """Holds the data directory and serves it; without `controllers`, objects can be read and written but no run goes on.
+
+    Raises DataDirBusy when another process holds the directory.
+    """
+    async with AsyncExitStack() as stack:
+        stack.enter_context(DataDir(settings.data_dir))
+        record = Record.in_directory(settings.data_dir)
+        choice = SandboxChoice(Drivers(names.GROUP_SANDBOXES, Sandbox, record=record), settings.sandbox)
+        store = await Store.open(settings.data_dir / "store.db", kinds=kinds.ALL)
+        stack.push_async_callback(store.close)
+        relay = _load_hooks(record)
+        cluster = store.as_user(CONTROLLER)
+        skills: Drivers[Skill] = Drivers(names.GROUP_SKILLS, Skill, record=record)
+        directory = Directory(cluster, skills, choice.facts, relay, COMMANDS)
+        store.use_admission(Reviewer(directory))
+        bus = LazyBus(settings, stack)
+        if controllers:
+            await _carry_out(settings, stack, await bus.open(), cluster, directory, relay, choice, record)
+        app = make_app(store, routes=[journal_route(cluster, bus.open)])
+        await stack.enter_async_context(serve_unix(app, settings.api_socket))
+        yield EmbeddedServer(cluster, choice)
+
+
+async def _carry_out(
+    settings: EmbeddedSettings,
+    stack: AsyncExitStack,
+    bus: EmbeddedBus,
+    cluster: Cluster,
+    directory: Directory,
+    relay: Relay,
+    choice: SandboxChoice,
+    record: Record,
+) -> None:
+    import aiohttp
+
+    from sympozium_core.processes.pods import LocalPods
+    from sympozium_core.processes.runs import Parts, carry_out_runs
+
+    http = await stack.enter_async_context(
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, timeout=aiohttp.ClientTimeout(total=None))
+    )
+    parts = Parts(
+        cluster=cluster,
+        bus=bus,
+        pods=LocalPods(bus, settings.bus_socket, settings.data_dir, choice),
+        directory=directory,
+        relay=relay,
+        providers=Drivers(names.GROUP_PROVIDERS, Provider, record=record),
+        http=http,
+        data_dir=settings.data_dir / "providers",
+        clock=SystemClock(),
+        settings=settings.controller,
+    )
+    await stack.enter_async_context(carry_out_runs(parts))
+
+
+class LazyBus:
+    """The bus, opened when somebody needs it: most commands only read the store."""
+
+    def __init__(self, settings: EmbeddedSettings, stack: AsyncExitStack) -> None:
+        self._settings, self._stack = settings, stack
+        self._bus: EmbeddedBus | None = None
+
+    async def open(self) -> EmbeddedBus:
+        if self._bus is None:
+            from sympozium_core.embedded.bus.local import EmbeddedBus
+
+            self._bus = await EmbeddedBus.open(self._settings.data_dir / "bus")
+            self._stack.push_async_callback(self._bus.close)
+        return self._bus
+
+
+def _load_hooks(record: Record) -> Relay:
+    found = installed([names.GROUP_HOOKS])
+
+    def remember(source: Source, failure: Failure | None) -> None:
+        reason = failure.message if failure else ""
+        record.write(
+            names.GROUP_HOOKS,
+            source.name,
+            ok=failure is None,
+            reason=reason,
+            version=source.version,
+            distribution=source.distribution,
+        )
+
+    sources = (Source(entry.name, entry.value, entry.distribution, entry.version, entry.conflicts) for entry in found)
+    return load_relay(sources, loaded=remember)

@@ -1,0 +1,74 @@
+"""Local pods: the bus socket on which their bridges arrive, their credentials, and the sandbox driver that starts them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from sympozium_core.contracts.sandbox import Sandbox, SandboxContext
+from sympozium_core.controllers.agentrun.attempts import uid_of_pod
+from sympozium_core.controllers.agentrun.context import INDEX_UID
+from sympozium_core.processes.pod_tokens import PodTokens, load_key
+from sympozium_core.processes.sandboxes import SandboxChoice
+from sympozium_core.reconcile.informer import Informer
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from sympozium_core.embedded.bus.local import EmbeddedBus
+
+log = logging.getLogger(__name__)
+
+
+class PodHost(Protocol):
+    """Where pods run: this machine here, a cluster elsewhere."""
+
+    def open(self, runs: Informer, changed: Callable[[str], None]) -> AbstractAsyncContextManager[Sandbox]: ...
+
+    async def revoke(self, pod: str) -> None:
+        """Ends the pod's bus user at once."""
+
+    async def sweep(self, runs: Informer) -> None:
+        """Removes what is left of pods that no run knows."""
+
+
+class LocalPods:
+    def __init__(self, bus: EmbeddedBus, socket: Path, data_dir: Path, choice: SandboxChoice) -> None:
+        self._bus, self._socket, self._data_dir, self._choice = bus, socket, data_dir, choice
+        self._revoked: set[str] = set()
+
+    @asynccontextmanager
+    async def open(self, runs: Informer, changed: Callable[[str], None]) -> AsyncIterator[Sandbox]:
+        from sympozium_core.embedded.bus.server import BusServer
+
+        async def authenticate(token: str, pod: str) -> str | None:
+            return None if pod in self._revoked else await tokens.authenticate(token, pod)
+
+        name, driver = await self._choice.choose()
+        self._server = BusServer(self._bus, self._socket, authenticate)
+        tokens = PodTokens(load_key(self._data_dir), runs)
+        await self._server.start()
+        own = self._data_dir / "pods" / name
+        own.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._driver = driver
+        try:
+            await driver.open(SandboxContext(own, self._server.address, tokens.token, changed))
+            try:
+                yield driver
+            finally:
+                await driver.close()
+        finally:
+            await self._server.close()
+
+    async def revoke(self, pod: str) -> None:
+        self._revoked.add(pod)
+        await self._server.revoke(pod)
+
+    async def sweep(self, runs: Informer) -> None:
+        for pod in await self._driver.pods():
+            if not runs.cache.by_index(INDEX_UID, uid_of_pod(pod)):
+                log.info("removing pod %s, which belongs to no run", pod)
+                await self._driver.remove(pod)

@@ -1,0 +1,185 @@
+"""The part of the control plane that carries runs out: informers, the AgentRun controller, the gateway, the journal's feed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sympozium_core.bus.journal import JournalEntry
+from sympozium_core.clock import Clock
+from sympozium_core.contracts.bus import Bus
+from sympozium_core.contracts.cluster import Cluster
+from sympozium_core.contracts.plan import RunPlan
+from sympozium_core.contracts.provider import Provider
+from sympozium_core.contracts.sandbox import Sandbox
+from sympozium_core.controllers import instance
+from sympozium_core.controllers.agentrun import journal_feed, phases, start_call
+from sympozium_core.controllers.agentrun.context import INDEX_PHASE, INDEX_POD, INDEX_UID, INDEXES, RunContext
+from sympozium_core.controllers.agentrun.status import phase_of
+from sympozium_core.errors import Permanent
+from sympozium_core.gateway.model import Gateway
+from sympozium_core.hooks import RunEvent
+from sympozium_core.names import Phase
+from sympozium_core.planning.patches import apply_patch
+from sympozium_core.processes.directory import Directory
+from sympozium_core.processes.models import OpenProviders, Targets
+from sympozium_core.processes.pods import PodHost
+from sympozium_core.reconcile.cache import View
+from sympozium_core.reconcile.controller import Controller, Options
+from sympozium_core.reconcile.events import EventRecorder
+from sympozium_core.reconcile.informer import Informer
+from sympozium_core.reconcile.informers import Informers
+from sympozium_core.reconcile.key import Key, key_of
+from sympozium_core.reconcile.supervisor import Supervisor
+from sympozium_core.registry import calls
+from sympozium_core.registry.drivers import Drivers
+from sympozium_core.registry.relay import Relay
+from sympozium_core.resources.kinds import AGENT_RUN, SYMPOZIUM_INSTANCE
+from sympozium_core.settings import ControllerSettings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Parts:
+    """What the embedded server and a cluster's controller make differently."""
+
+    cluster: Cluster
+    bus: Bus
+    pods: PodHost
+    directory: Directory
+    relay: Relay
+    providers: Drivers[Provider]
+    http: Any
+    data_dir: Path
+    clock: Clock
+    settings: ControllerSettings
+
+
+@asynccontextmanager
+async def carry_out_runs(parts: Parts) -> AsyncIterator[None]:
+    """Everything runs when this yields; all of it has ended, pods included, when it returns."""
+    async with AsyncExitStack() as stack:
+        informers = Informers(parts.cluster)
+        runs = informers.of(AGENT_RUN, indexes=INDEXES)
+        instances = informers.of(SYMPOZIUM_INSTANCE)
+        events = EventRecorder(parts.cluster, "sympozium-controller", clock=parts.clock)
+        supervisor = Supervisor()
+        supervisor.add("informers", informers.run)
+        supervisor.add("events", events.run)
+        await stack.enter_async_context(_supervised(supervisor))
+        stack.push_async_callback(events.close)
+        await informers.wait_synced()
+        wake = _Wake(runs)
+        sandbox = await stack.enter_async_context(parts.pods.open(runs, wake.pod))
+        context = _context(parts, runs, sandbox, events)
+        providers = OpenProviders(parts.providers, parts.http, parts.data_dir)
+        stack.push_async_callback(providers.close)
+        gateway = Gateway(parts.bus, Targets(runs, parts.bus, parts.directory).resolve, providers, parts.clock)
+        await gateway.start()
+        stack.push_async_callback(gateway.close)
+        starts = await start_call.serve_start(context)
+        stack.push_async_callback(starts.close)
+        wake.controller = _run_controller(context)
+        await parts.pods.sweep(runs)
+        work = Supervisor()
+        work.add("agentruns", wake.controller.run)
+        work.add("instances", instance.controller(parts.cluster, instances, runs).run)
+        work.add("journal feed", lambda: journal_feed.feed(parts.bus, wake.uid, _teller(parts.relay, runs)))
+        await stack.enter_async_context(_supervised(work))
+        yield
+
+
+@asynccontextmanager
+async def _supervised(supervisor: Supervisor) -> AsyncIterator[None]:
+    task = asyncio.create_task(supervisor.run())
+    try:
+        yield
+    finally:
+        supervisor.stop()
+        await task
+
+
+def _context(parts: Parts, runs: Informer, sandbox: Sandbox, events: EventRecorder) -> RunContext:
+    def patch_plan(run: Mapping[str, Any], plan: RunPlan) -> RunPlan:
+        patched, failures = calls.patch_plan(parts.relay, plan, apply_patch)
+        for failure in failures:
+            context.warning(run, "PluginFailed", f"plugin {failure.plugin} changed nothing: {failure.message}")
+        return patched
+
+    context = RunContext(
+        cluster=parts.cluster,
+        bus=parts.bus,
+        sandbox=sandbox,
+        runs=runs,
+        gather=parts.directory.gather,
+        review_by_hooks=parts.directory.hooks,
+        patch_plan=patch_plan,
+        revoke=parts.pods.revoke,
+        events=events,
+        clock=parts.clock,
+        settings=parts.settings,
+    )
+    return context
+
+
+def _run_controller(context: RunContext) -> Controller:
+    async def gave_up(key: Key, error: Permanent) -> None:
+        run = context.runs.cache.get(key)
+        if run is not None:
+            await phases.give_up(context, run, error)
+
+    controller = Controller(
+        "agentruns",
+        context.runs,
+        partial(phases.reconcile, context),
+        options=Options(workers=8, gave_up=gave_up),
+    )
+
+    def next_in_line(old: View | None, new: View | None) -> None:
+        """A run that ends frees a place: whoever waits looks again."""
+        if old is not None and phase_of(old) is Phase.RUNNING and (new is None or phase_of(new) is not Phase.RUNNING):
+            for waiting in context.runs.cache.by_index(INDEX_PHASE, Phase.QUEUED):
+                controller.enqueue(key_of(waiting))
+
+    context.runs.on_change(next_in_line)
+    return controller
+
+
+class _Wake:
+    """Finds the run that a message or a pod belongs to, and has it looked at."""
+
+    def __init__(self, runs: Informer) -> None:
+        self._runs = runs
+        self.controller: Controller | None = None
+
+    def pod(self, pod: str) -> None:
+        self._enqueue(INDEX_POD, pod)
+
+    def uid(self, uid: str) -> None:
+        self._enqueue(INDEX_UID, uid)
+
+    def _enqueue(self, index: str, value: str) -> None:
+        if self.controller is not None:
+            for run in self._runs.cache.by_index(index, value):
+                self.controller.enqueue(key_of(run))
+
+
+def _teller(relay: Relay, runs: Informer) -> journal_feed.Told:
+    """Tells the plugins of each entry; a run that is deleted already has nobody to tell of."""
+
+    def tell(uid: str, found: JournalEntry) -> None:
+        if not relay.implements("sympozium_run_event"):
+            return
+        for run in runs.cache.by_index(INDEX_UID, uid):
+            metadata = run["metadata"]
+            event = RunEvent(uid, metadata["namespace"], metadata["name"], found.source, found.sequence, found.entry)
+            calls.tell_run_event(relay, event)
+
+    return tell

@@ -1,0 +1,174 @@
+"""The work queue: a key is in it once, is worked on by one worker at a time, and is never lost.
+
+The rules are those of client-go's workqueue (https://pkg.go.dev/k8s.io/client-go/util/workqueue): a key added while it is being worked
+on is handed out again when that is done; keys are handed out in the order in which they came due. For one event loop, not for threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+from sympozium_core.reconcile.backoff import BackOff
+
+K = TypeVar("K", bound=Hashable)
+
+
+class QueueClosed(Exception):
+    """The queue was closed and every key that was due has been handed out."""
+
+
+class WorkQueue(Generic[K]):
+    def __init__(self, back_off: BackOff | None = None) -> None:
+        self._back_off = back_off or BackOff()
+        self._due: deque[K] = deque()
+        self._waiting_for_work: deque[asyncio.Future[None]] = deque()
+        self._wanted: set[K] = set()  # due, or to be due again when the worker that has it is done
+        self._working: set[K] = set()
+        self._failures: dict[K, int] = {}
+        self._later: dict[K, float] = {}  # loop time at which a key comes due
+        self._heap: list[tuple[float, int, K]] = []  # holds stale entries too; `_later` decides
+        self._pushed = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closed = False
+
+    def __len__(self) -> int:
+        """Keys that are due and not yet handed out."""
+        return len(self._due)
+
+    @property
+    def working(self) -> int:
+        return len(self._working)
+
+    @property
+    def delayed(self) -> int:
+        return len(self._later)
+
+    def add(self, key: K) -> None:
+        """Makes a key due now. Does nothing after `close`."""
+        if self._closed or key in self._wanted:
+            return
+        self._wanted.add(key)
+        if key not in self._working:
+            self._hand_in(key)
+
+    def add_after(self, key: K, seconds: float) -> None:
+        """Makes a key due in that time; when it is to come due earlier already, that stands."""
+        if self._closed:
+            return
+        if seconds <= 0:
+            self.add(key)
+            return
+        at = asyncio.get_running_loop().time() + seconds
+        if self._later.get(key, at + 1) <= at:
+            return
+        self._later[key] = at
+        self._pushed += 1
+        heapq.heappush(self._heap, (at, self._pushed, key))
+        self._set_timer()
+
+    def add_rate_limited(self, key: K) -> float:
+        """Counts a failure of the key and makes it due after its back-off, which is returned in seconds."""
+        delay = self._back_off.delay(self.count_failure(key))
+        self.add_after(key, delay)
+        return delay
+
+    def count_failure(self, key: K) -> int:
+        """Counts a failure without planning anything; returns the failures in a row."""
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        return failures
+
+    def failures(self, key: K) -> int:
+        """Failures in a row, since the last `forget`."""
+        return self._failures.get(key, 0)
+
+    def forget(self, key: K) -> None:
+        """The key is well: its next failure is its first."""
+        self._failures.pop(key, None)
+
+    def cancel_later(self, key: K) -> None:
+        """Takes back what `add_after` and `add_rate_limited` planned; a key that is due already stays due."""
+        self._later.pop(key, None)
+
+    async def get(self) -> K:
+        """The next key, to be given back by `done`. Raises QueueClosed."""
+        while not self._due:
+            if self._closed:
+                raise QueueClosed
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting_for_work.append(turn)
+            try:
+                await turn
+            except BaseException:
+                self._pass_on(turn)
+                raise
+        key = self._due.popleft()
+        self._wanted.discard(key)
+        self._working.add(key)
+        return key
+
+    def done(self, key: K) -> None:
+        """Gives a key back; it is handed out again when it was added meanwhile."""
+        self._working.discard(key)
+        if key in self._wanted:
+            self._hand_in(key)
+        elif not self._working and not self._due:
+            self._idle.set()
+
+    def close(self) -> None:
+        """Takes nothing more in. What is due is still handed out, also what comes due again by `done`; what is for later is dropped."""
+        self._closed = True
+        self._later.clear()
+        self._heap.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._wake(len(self._waiting_for_work))
+
+    async def join(self) -> None:
+        """Returns when nothing is due and nobody works; keys for later do not count."""
+        await self._idle.wait()
+
+    def _hand_in(self, key: K) -> None:
+        self._due.append(key)
+        self._idle.clear()
+        self._wake(1)
+
+    def _wake(self, count: int) -> None:
+        while count and self._waiting_for_work:
+            turn = self._waiting_for_work.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                count -= 1
+
+    def _pass_on(self, turn: asyncio.Future[None]) -> None:
+        """A worker that is cancelled in the moment it is woken leaves its turn to the next."""
+        if turn.done() and not turn.cancelled():
+            self._wake(1)
+        elif turn in self._waiting_for_work:
+            self._waiting_for_work.remove(turn)
+
+    def _set_timer(self) -> None:
+        while self._heap and self._later.get(self._heap[0][2]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        if self._timer is not None and (not self._heap or self._timer.when() != self._heap[0][0]):
+            self._timer.cancel()
+            self._timer = None
+        if self._heap and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_at(self._heap[0][0], self._ring)
+
+    def _ring(self) -> None:
+        """The loop may call a timer a hair early (by its clock's resolution), so what the timer was set for counts as due."""
+        now = max(asyncio.get_running_loop().time(), self._timer.when() if self._timer is not None else 0.0)
+        self._timer = None
+        while self._heap and self._heap[0][0] <= now:
+            at, _, key = heapq.heappop(self._heap)
+            if self._later.get(key) == at:
+                del self._later[key]
+                self.add(key)
+        self._set_timer()

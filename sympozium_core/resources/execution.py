@@ -1,0 +1,154 @@
+"""How a run executes: sandboxes, lifecycle hooks, skills. Shared by instances, runs and packs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from sympozium_core.resources.fields import (
+    Count,
+    Duration,
+    EnvironmentName,
+    LabelName,
+    ObjectName,
+    OptionalSecretName,
+    Quantity,
+    Text,
+    ToolPattern,
+)
+from sympozium_core.resources.strictness import Strict
+
+
+class ResourceClaim(Strict):
+    name: Text
+    request: str | None = None
+
+
+class ResourceAmounts(Strict):
+    """Requests and limits of a container, by resource name (``cpu``, ``memory``)."""
+
+    limits: dict[str, Quantity] = {}
+    requests: dict[str, Quantity] = {}
+    claims: Annotated[
+        list[ResourceClaim], Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]})
+    ] = []
+    """Dynamic resource allocation claims of the pod."""
+
+
+class LocalReference(Strict):
+    name: OptionalSecretName = ""
+    """Name of a Secret in the same namespace."""
+
+
+class SeccompProfile(Strict):
+    type: Text
+    """Such as ``RuntimeDefault``."""
+
+
+class Capabilities(Strict):
+    drop: list[Text] = []
+
+
+class SecurityContext(Strict):
+    read_only_root_filesystem: bool | None = None
+    run_as_non_root: bool | None = None
+    capabilities: Capabilities | None = None
+    seccomp_profile: SeccompProfile | None = None
+
+
+class Sandbox(Strict):
+    """A container beside the agent, in which its commands run."""
+
+    enabled: bool
+    image: str | None = None
+    resources: ResourceAmounts | None = None
+
+
+class RunSandbox(Sandbox):
+    security_context: SecurityContext | None = None
+
+
+class WarmPool(Strict):
+    """Pods that are started before there is a run for them."""
+
+    size: Count = 2
+    runtime_class: LabelName | None = None
+    resources: ResourceAmounts | None = None
+
+
+class AgentSandbox(Strict):
+    """Kernel isolation by runtime class."""
+
+    enabled: bool
+    runtime_class: LabelName | None = None
+    """Name of a RuntimeClass, such as ``gvisor`` or ``kata``."""
+    warm_pool: WarmPool | None = None
+
+
+class RunAgentSandbox(Strict):
+    enabled: bool
+    runtime_class: LabelName | None = None
+    warm_pool_ref: ObjectName | None = None
+    resources: ResourceAmounts | None = None
+
+
+class EnvironmentVariable(Strict):
+    name: EnvironmentName
+    value: str
+
+
+class AccessRule(Strict):
+    """As in a Kubernetes Role."""
+
+    api_groups: list[str]
+    resources: list[Text]
+    verbs: list[Text]
+
+
+class Hook(Strict):
+    """A container that runs before or after the agent."""
+
+    name: LabelName
+    image: Text
+    command: list[str] = []
+    args: list[str] = []
+    env: list[EnvironmentVariable] = []
+    timeout: Duration | None = None
+
+
+class Lifecycle(Strict):
+    pre_run: list[Hook] = []
+    post_run: list[Hook] = []
+    rbac: list[AccessRule] = []
+    """Rights of the hooks."""
+
+
+class SkillReference(Strict):
+    """One skill of an agent: a SkillPack, a ConfigMap with instructions, or both."""
+
+    skill_pack_ref: ObjectName | None = None
+    config_map_ref: ObjectName | None = None
+    params: dict[str, str] = {}
+    """Environment of the skill's sidecar, each with the prefix ``SKILL_``."""
+
+
+class ToolPolicy(Strict):
+    """Which tools may be used, by name or pattern; `deny` beats `allow`, without `allow`, or with an empty one, all are allowed."""
+
+    allow: list[ToolPattern] | None = None
+    deny: list[ToolPattern] = []
+
+
+class AccessControl(Strict):
+    """Who may speak to an agent through a channel; denied beats allowed, and an empty list of allowed allows all."""
+
+    allowed_senders: list[str] = []
+    denied_senders: list[str] = []
+    allowed_chats: list[str] = []
+    deny_message: str | None = None
+    """What a refused sender is answered; nothing when it is not there."""
+
+
+FreeForm = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
+"""An object of any shape."""

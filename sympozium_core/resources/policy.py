@@ -1,0 +1,116 @@
+"""SympoziumPolicy: what agents may do. Decided at admission and again for each tool call.
+
+Normal form: the v0.8.0 spelling, and `template`. What else `spelling` brings into it: `requireApproval` (rules with action ask, before all
+others), `allowedTools` (rules with action allow, after all others, and `defaultAction: deny`), `sandbox{enabled, runtimeClass}` (to
+`sandboxPolicy.required` and `sandboxPolicy.agentSandboxPolicy`).
+
+A field that is not there is open, not at a default: what then holds is the template's to say (`planning.policy`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sympozium_core.resources.conditions import Condition
+from sympozium_core.resources.execution import SeccompProfile
+from sympozium_core.resources.fields import Count, LabelName, Port, Quantity, Text, ToolPattern
+from sympozium_core.resources.strictness import Loose, Resource, Strict
+
+Action = Literal["allow", "ask", "deny"]
+Template = Literal["Permissive", "Default", "Restrictive"]
+
+
+class ToolGate(Strict):
+    tool: ToolPattern
+    action: Action
+    """``ask`` waits for a person."""
+
+
+class ToolGating(Strict):
+    """The first rule that names a tool decides, else the default."""
+
+    default_action: Action | None = None
+    rules: list[ToolGate] = []
+
+
+class AgentSandboxPolicy(Strict):
+    """Kernel isolation by runtime class."""
+
+    required: bool
+    default_runtime_class: LabelName | None = None
+    """For runs that name none."""
+    allowed_runtime_classes: list[LabelName] | None = None
+    """Any, when it is not there."""
+
+
+class SandboxPolicy(Strict):
+    required: bool | None = None
+    """Runs only where the runtime keeps every promise of isolation."""
+    default_image: str | None = None
+    max_cpu: Annotated[Quantity | None, Field(alias="maxCPU")] = None
+    max_memory: Quantity | None = None
+    allow_host_mounts: bool | None = None
+    seccomp_profile: SeccompProfile | None = None
+    agent_sandbox_policy: AgentSandboxPolicy | None = None
+
+
+class SubagentPolicy(Strict):
+    max_depth: Count | None = None
+    max_concurrent: Count | None = None
+
+
+class EgressRule(Strict):
+    host: Text
+    port: Port | None = None
+
+
+class NetworkPolicy(Strict):
+    deny_all: bool | None = None
+    allow_dns: Annotated[bool | None, Field(alias="allowDNS")] = None
+    allow_event_bus: bool | None = None
+    allowed_egress: list[EgressRule] = []
+
+
+class ModelPolicy(Strict):
+    """Which models runs may ask; any, where a list is not there."""
+
+    allowed_namespaces: list[LabelName] | None = None
+    allowed_models: list[Text] | None = None
+    """Names or patterns, such as ``gpt-4o*``."""
+
+
+class ImagePolicy(Strict):
+    allowed_registries: list[Text] | None = None
+    """Prefixes of images, such as ``ghcr.io/acme``."""
+
+
+class LifecyclePolicy(Strict):
+    denied_resources: list[Text] = []
+    """Kubernetes resources to which lifecycle hooks may have no rights."""
+
+
+class PolicySpec(Strict):
+    template: Template | None = None
+    tool_gating: ToolGating | None = None
+    sandbox_policy: SandboxPolicy | None = None
+    subagent_policy: SubagentPolicy | None = None
+    feature_gates: dict[str, bool] = {}
+    """By name: code-execution, sub-agents, browser-automation, file-access. A gate that is not there is open."""
+    network_policy: NetworkPolicy | None = None
+    model_policy: ModelPolicy | None = None
+    image_policy: ImagePolicy | None = None
+    lifecycle_policy: LifecyclePolicy | None = None
+
+
+class PolicyStatus(Loose):
+    bound_instances: int | None = None
+    conditions: list[Condition] | None = None
+
+
+class SympoziumPolicy(Resource):
+    """What agents may do."""
+
+    spec: PolicySpec
+    status: PolicyStatus | None = None

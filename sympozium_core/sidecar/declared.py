@@ -1,0 +1,61 @@
+"""Serves the tools that a SkillPack declares (``sidecar.tools[]``) as commands, without a line of Python in the skill."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sympozium_core.ipc.declared import DeclaredCommand, parse_declared
+from sympozium_core.ipc.fields import Fields
+from sympozium_core.names import ENV_WORKSPACE
+from sympozium_core.sidecar.calls import Call, Outcome
+from sympozium_core.sidecar.command import Command, Finished, run_command
+from sympozium_core.sidecar.definition import BadArguments, Handler
+
+TIMEOUT = 120.0
+
+
+def load_declared(path: Path) -> list[Handler]:
+    """Handlers for the tools in a JSON file ``{"tools": […]}``. Raises ProtocolError, OSError or ValueError."""
+    fields = Fields(json.loads(path.read_text("utf-8")), path.name)
+    return [declared_handler(parse_declared(item)) for item in fields.objects("tools", 128, required=True)]
+
+
+def declared_handler(declared: DeclaredCommand, environment: Mapping[str, str] | None = None) -> Handler:
+    """`environment` is that of the command; None means this process's own, where a skill's parameters are."""
+    required: Sequence[str] = declared.parameters.get("required", [])
+
+    def run(arguments: Mapping[str, Any], call: Call) -> Outcome:
+        if missing := [name for name in required if name not in arguments]:
+            raise BadArguments(f"the arguments do not fit: {', '.join(map(repr, missing))} missing")
+        try:
+            words, stdin = declared.command_line(arguments)
+        except ValueError as error:
+            raise BadArguments(str(error)) from error
+        directory = os.environ.get(ENV_WORKSPACE) or "/workspace"
+        given = dict(os.environ if environment is None else environment)
+        command = Command(words, directory if os.path.isdir(directory) else "/", given, TIMEOUT, stdin)
+        try:
+            return outcome_of_command(run_command(command, call))
+        except OSError as error:
+            return Outcome(f"{declared.exec[0]!r} cannot be run: {error.strerror}", status="error", exit_code=127)
+
+    return Handler(declared.definition, run, TIMEOUT)
+
+
+def outcome_of_command(done: Finished) -> Outcome:
+    """Standard output, and standard error under a heading of its own; the timeout of a command is the status of its call."""
+    content = done.stdout
+    if done.stderr:
+        content += ("" if not content or content.endswith("\n") else "\n") + "[stderr]\n" + done.stderr
+    status = "ok"
+    if done.timed_out:
+        status = "timeout"
+        content += ("" if not content or content.endswith("\n") else "\n") + "[The command took too long and was ended.]"
+    elif done.cancelled:
+        status = "error"
+        content += ("" if not content or content.endswith("\n") else "\n") + "[The command was cancelled.]"
+    return Outcome(content, status, done.exit_code, done.truncated, done.artifacts)
