@@ -22,7 +22,7 @@ from sympozium_core.bridge.stopping import RunOver, Stopping
 from sympozium_core.contracts.bus import Bus, BusDenied, BusUnavailable, Fenced
 from sympozium_core.embedded.bus.connect import connect
 from sympozium_core.errors import Permanent, SympoziumError
-from sympozium_core.ipc.files import parse_object
+from sympozium_core.ipc.documents import parse_object
 
 DONE, FAILED, FENCED, USED, NO_RESULT = 0, 1, 3, 4, 5
 CONNECT_SECONDS = 60.0

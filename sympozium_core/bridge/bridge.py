@@ -28,7 +28,7 @@ from sympozium_core.bus.journal import Journal
 from sympozium_core.contracts.bus import Bus, Subscription
 from sympozium_core.errors import Permanent
 from sympozium_core.ipc import layout
-from sympozium_core.ipc.files import encode
+from sympozium_core.ipc.documents import encode
 from sympozium_core.ipc.protocol import ToolDefinition
 
 AGENT = "agent"

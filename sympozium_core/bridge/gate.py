@@ -21,8 +21,9 @@ from sympozium_core.bridge.policy import CallReview
 from sympozium_core.bridge.record import Record
 from sympozium_core.bridge.tool_server import ToolServer
 from sympozium_core.ipc import layout
+from sympozium_core.ipc.documents import parse_object
 from sympozium_core.ipc.fields import IDENTIFIER, ProtocolError
-from sympozium_core.ipc.files import FileRefused, Root, parse_object
+from sympozium_core.ipc.files import FileRefused, Root
 from sympozium_core.ipc.protocol import ToolRequest, ToolResult, parse_tool_request
 
 if TYPE_CHECKING:

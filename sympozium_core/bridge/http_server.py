@@ -14,7 +14,7 @@ from pathlib import Path
 
 import h11
 
-READ_BYTES = 64 * 1024
+READ_BYTES = 32 * 1024
 MAX_HEADER = 32 * 1024
 MAX_CONNECTIONS = 64
 IDLE_SECONDS = 300.0

@@ -34,7 +34,8 @@ from sympozium_core.bridge.http_server import HttpRequest, HttpResponse, HttpSer
 from sympozium_core.bridge.model_calls import BudgetExceeded, Frame, ModelCalls
 from sympozium_core.errors import SympoziumError, Temporary
 from sympozium_core.ipc import layout
-from sympozium_core.ipc.files import FileRefused, Root, parse_object
+from sympozium_core.ipc.documents import parse_object
+from sympozium_core.ipc.files import FileRefused, Root
 from sympozium_core.ipc.task import ModelEndpoint as Address
 
 MAX_BODY = 8 * 1024 * 1024

@@ -84,7 +84,7 @@ class ToolServer:
     def finish(self) -> None:
         """Tells the sidecar that no more calls will come."""
         try:
-            self.root.write_bytes(f"{self._directory}/{layout.DONE}", b"")
+            self.root.write_bytes(layout.DONE, b"")
         except (OSError, FileRefused) as error:
             logger.warning("%s was not told to end: %s", self.name, error)
 

@@ -25,6 +25,9 @@ __all__ = ["CallLost", "CallRequest", "CallTimedOut", "Handler", "Server", "call
 SILENCE = 15.0
 """Seconds without a frame, heartbeats included, after which the server is taken for dead."""
 
+_MEET = 0.25
+"""Seconds that leaving a call waits for the server's first frame."""
+
 WINDOW = 32
 """Reply frames that may be under way: at 512 KiB each, 16 MiB at most wait in the caller."""
 
@@ -113,13 +116,24 @@ class _Caller:
                 return b"".join(parts)
 
     async def end(self) -> None:
-        """Tells the server, when it still works for us, that nobody waits; without `server` its first frame finds nobody."""
+        """Tells the server, when it still works for us, that nobody waits."""
         try:
+            if not self.done and not self.server and self._sent:
+                await self._meet_server()
             await self._replies.close()
         finally:
             if not self.done and self.server:
                 with suppress(SympoziumError):
                     await self.bus.publish(self.server, b"", headers={frames.CALL: self.id, frames.CANCEL: "1"})
+
+    async def _meet_server(self) -> None:
+        """A call that is left at once does not know yet whom to tell; a server that is not met here finds nobody with its next frame."""
+        with suppress(TimeoutError, SympoziumError, StopAsyncIteration):
+            async with asyncio.timeout(_MEET):
+                while not self.server and not self.done:
+                    message = await anext(self._messages)
+                    self.done = frames.nobody_listens(message.headers, message.data) or frames.LAST in message.headers
+                    self.server = message.reply
 
     async def _send(self, to: str, extra: dict[str, str]) -> None:
         headers = {frames.CALL: self.id, frames.INDEX: str(self._sent), **extra}

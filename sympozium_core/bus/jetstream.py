@@ -11,25 +11,27 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
 from contextlib import aclosing, suppress
 from datetime import datetime
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.js.errors import NotFoundError
 
 from sympozium_core.bus import nats_stream, subjects, validation
 from sympozium_core.bus.mailbox import Mailbox
 from sympozium_core.bus.nats_consumer import JetStreamConsumer, open_consumer
-from sympozium_core.bus.nats_errors import api_error, translated
+from sympozium_core.bus.nats_errors import NoMessage, api_error, translated
 from sympozium_core.bus.nats_objects import Artifacts
 from sympozium_core.bus.nats_pull import Pull, stored
 from sympozium_core.bus.nats_stream import StreamLimits
-from sympozium_core.contracts.bus import Ack, Bus, BusDenied, BusUnavailable, Consumer, Message, Subscription
+from sympozium_core.contracts.bus import Ack, Bus, BusDenied, BusUnavailable, Consumer, Fenced, Message, Subscription
+from sympozium_core.errors import Permanent, SympoziumError
 
+_Answer = TypeVar("_Answer")
 _log = logging.getLogger(__name__)
 
 ACK_TIMEOUT = 5.0
@@ -47,7 +49,7 @@ class JetStreamBus(Bus):
         self._context = client.jetstream(timeout=ACK_TIMEOUT)
         self._pulls: set[Pull] = set()
         self._mailboxes: set[Mailbox] = set()
-        self._denials: dict[str, set[asyncio.Future[None]]] = {}
+        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._artifacts = Artifacts(client, self._context, self._pulls)
         self.max_payload = 0
 
@@ -80,6 +82,7 @@ class JetStreamBus(Bus):
                     name=name,
                     inbox_prefix=inbox_prefix,
                     error_cb=bus._on_error,
+                    disconnected_cb=bus._on_disconnected,
                     reconnected_cb=bus._on_reconnected,
                     closed_cb=bus._on_closed,
                     reconnect_time_wait=0.1,  # type: ignore[arg-type]  # nats-py only sleeps for it
@@ -122,15 +125,12 @@ class JetStreamBus(Bus):
             sent["Nats-Expected-Last-Subject-Sequence"] = str(expected_last)
         if message_id:
             sent["Nats-Msg-Id"] = message_id
-        answer = await self._request(subject, data, sent)
         try:
-            told = json.loads(answer.data)
-            if "error" in told:
-                error = told["error"]
-                raise api_error(int(error.get("err_code", 0)), str(error.get("description", "")), subject)
-            return Ack(int(told["seq"]), bool(told.get("duplicate", False)))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BusUnavailable(f"the acknowledgement of an append to {subject} cannot be read") from error
+            return _ack(subject, await self._request(subject, data, sent))
+        except Fenced:
+            if not message_id or (known := await self._stored_before(subject, message_id)) is None:
+                raise
+            return known
 
     async def last(self, subject: str) -> Message | None:
         validation.check_stored(subject)
@@ -211,8 +211,8 @@ class JetStreamBus(Bus):
 
     async def purge(self, subject: str) -> None:
         validation.check_filter(subject)
-        with translated(f"purging {subject}"):
-            await self._context.purge_stream(subjects.STREAM, subject=_wide(subject))
+        request = self._context.purge_stream(subjects.STREAM, subject=_wide(subject))
+        await self._answer(subject, request, f"purging {subject}")
 
     async def close(self) -> None:
         for pull in list(self._pulls):
@@ -222,33 +222,49 @@ class JetStreamBus(Bus):
         self._end(None)
 
     async def _request(self, subject: str, data: bytes, headers: dict[str, str]) -> Msg:
-        """A request that a refusal by the server's permissions ends at once; nats-py would wait for the time-out."""
-        self._check_connected()
-        denied: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._denials.setdefault(subject, set()).add(denied)
-        request = asyncio.ensure_future(self._client.request(subject, data, timeout=ACK_TIMEOUT, headers=headers or None))
+        request = self._client.request(subject, data, timeout=ACK_TIMEOUT, headers=headers or None)
+        return await self._answer(subject, request, f"appending to {subject}")
+
+    async def _answer(self, subject: str, request: Coroutine[Any, Any, _Answer], what: str) -> _Answer:
+        """Waits for an answer; a refusal or the loss of the connection ends it at once, where nats-py would wait for the time-out."""
+        if not self._client.is_connected:
+            request.close()
+            raise BusUnavailable("not connected to NATS now")
+        failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(subject, set()).add(failed)
+        answer = asyncio.ensure_future(request)
         try:
-            await asyncio.wait((request, denied), return_when=asyncio.FIRST_COMPLETED)
-            if not request.done():
-                raise BusDenied(f"this user may not append to {subject}")
-            with translated(f"appending to {subject}"):
-                return request.result()
+            await asyncio.wait((answer, failed), return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                failed.result()
+            with translated(what):
+                return answer.result()
         finally:
-            request.cancel()
-            denied.cancel()
-            waiting = self._denials[subject]
-            waiting.discard(denied)
+            answer.cancel()
+            failed.cancel()
+            waiting = self._waiting[subject]
+            waiting.discard(failed)
             if not waiting:
-                del self._denials[subject]
+                del self._waiting[subject]
+
+    async def _stored_before(self, subject: str, message_id: str) -> Ack | None:
+        """Whether a fenced append is a retry of one that was stored. nats-server compares sequences before it looks for duplicates.
+
+        The same id is sent once more, expecting a last message id that nobody has: what is known is acknowledged as a duplicate, what is
+        not known is refused, and nothing is stored in either case (tried on nats-server 2.15.1). It needs no right to the JetStream API.
+        """
+        probe = {"Nats-Msg-Id": message_id, "Nats-Expected-Last-Msg-Id": secrets.token_hex(16)}
+        try:
+            return _ack(subject, await self._request(subject, b"", probe))
+        except Permanent:
+            return None
 
     async def _last(self, pattern: str) -> Message | None:
-        with translated(f"reading the last message on {pattern}"):
-            try:
-                raw = await self._context.get_last_msg(subjects.STREAM, pattern)
-            except NotFoundError as error:
-                if error.err_code == 10037:  # no message found
-                    return None
-                raise
+        request = self._context.get_last_msg(subjects.STREAM, pattern)
+        try:
+            raw = await self._answer(pattern, request, f"reading the last message on {pattern}")
+        except NoMessage:
+            return None
         headers = _own(raw.headers)
         return Message(str(raw.subject), raw.data or b"", headers, sequence=int(raw.seq or 0), time=_seconds(raw.time))
 
@@ -261,11 +277,13 @@ class JetStreamBus(Bus):
         _log.debug("NATS: %s", error)
         message = str(error)
         if "permissions violation for publish" in message.lower():
-            for subject, waiting in self._denials.items():
+            for subject, waiting in self._waiting.items():
                 if f'"{subject}"' in message:
-                    for denied in waiting:
-                        if not denied.done():
-                            denied.set_result(None)
+                    _fail(waiting, BusDenied(f"this user may not append to {subject}"))
+
+    async def _on_disconnected(self) -> None:
+        for subject, waiting in self._waiting.items():
+            _fail(waiting, BusUnavailable(f"the connection to NATS was lost before the answer about {subject} came"))
 
     async def _on_reconnected(self) -> None:
         for pull in self._pulls:
@@ -278,6 +296,26 @@ class JetStreamBus(Bus):
         for mailbox in self._mailboxes:
             mailbox.end(error)
         self._mailboxes.clear()
+
+
+def _fail(waiting: set[asyncio.Future[None]], error: SympoziumError) -> None:
+    for future in waiting:
+        if not future.done():
+            future.set_exception(error)
+            future.exception()
+
+
+def _ack(subject: str, answer: Msg) -> Ack:
+    """The answer of JetStream to an append: ``{"stream", "seq", "duplicate"}`` or ``{"error": {"code", "err_code", "description"}}``."""
+    try:
+        told = json.loads(answer.data)
+        error = told.get("error")
+        if error is None:
+            return Ack(int(told["seq"]), bool(told.get("duplicate", False)))
+        code, description = int(error.get("err_code", 0)), str(error.get("description", ""))
+    except (ValueError, KeyError, TypeError, AttributeError) as broken:
+        raise BusUnavailable(f"the acknowledgement of an append to {subject} cannot be read") from broken
+    raise api_error(code, description, subject)
 
 
 async def _await_port(url: str) -> None:

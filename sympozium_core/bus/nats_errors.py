@@ -19,6 +19,13 @@ _STORE_FAILED = 10077
 """Also for a stream that is full: the description then says which maximum was exceeded."""
 
 
+_NO_MESSAGE = 10037
+
+
+class NoMessage(Permanent):
+    """The stream has no message such as was asked for."""
+
+
 def api_error(code: int, description: str, subject: str) -> SympoziumError:
     """The error of an API answer: its `err_code` and description."""
     if code in _WRONG_LAST_SEQUENCE:
@@ -34,6 +41,8 @@ def api_error(code: int, description: str, subject: str) -> SympoziumError:
 
 def translate(error: Exception, what: str) -> SympoziumError:
     if isinstance(error, nats.js.errors.APIError):
+        if error.err_code == _NO_MESSAGE:
+            return NoMessage(f"no message found: {what}")
         if error.code == 503 and error.err_code is None:
             return BusUnavailable(f"JetStream does not answer: {what}")
         if error.code is not None and error.code >= 500 and error.err_code not in (*_NO_ROOM, _STORE_FAILED):

@@ -21,6 +21,10 @@ class Live:
         self._colour = self._out.isatty()
         self._began: float | None = None
         self._turn = 0
+        self._asked: dict[str, Mapping[str, Any]] = {}
+        """Functions of the tool calls that the model's newest answer asks for, by call id."""
+        self._carried: set[str] = set()
+        """Calls that the bridge carries: it tells of them itself. The others are the agent's own (native tools)."""
 
     def phase(self, text: str, at: float) -> None:
         self._line(at, "run", text)
@@ -46,11 +50,13 @@ class Live:
             self._line(_at(entry), "note", f"the tools of {server} are missing: its server did not come up")
 
     def _model_request(self, entry: Mapping[str, Any]) -> None:
+        self._native_results(entry)
         self._turn += 1
         self._line(_at(entry), "model", f"turn {self._turn}: asks {entry.get('provider')}/{entry.get('model')}")
 
     def _model_answer(self, entry: Mapping[str, Any]) -> None:
         message, usage = entry.get("message") or {}, entry.get("usage") or {}
+        self._asked = {str(call.get("id")): call.get("function") or {} for call in message.get("tool_calls") or []}
         text = printable(str(message.get("content") or "")).strip()
         calls = len(message.get("tool_calls") or [])
         what = _cut(text) if text else (f"wants {calls} tool call{'s' if calls != 1 else ''}" if calls else "says nothing")
@@ -62,6 +68,7 @@ class Live:
         self._line(_at(entry), "model", f"failed: {printable(str(entry.get('message')))}")
 
     def _requested(self, entry: Mapping[str, Any]) -> None:
+        self._carried.add(str(entry.get("call")))
         self._line(_at(entry), "tool", f"{entry.get('tool')} {_arguments(entry.get('arguments'))}")
 
     def _denied(self, entry: Mapping[str, Any]) -> None:
@@ -74,16 +81,17 @@ class Live:
         text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
         self._line(_at(entry), "tool", f"  {status}: {_cut(printable(text).strip())}  [{_seconds(entry)}]")
 
-    def _progress(self, entry: Mapping[str, Any]) -> None:
-        event = entry.get("event") or {}
-        if event.get("type") == "tool" and event.get("server") == "native":
-            self._native(_at(entry), event)
-
-    def _native(self, at: float, event: Mapping[str, Any]) -> None:
-        if event.get("status") is None:
-            self._line(at, "tool", f"{event.get('tool')} {_arguments(event.get('arguments'))}")
-        else:
-            self._line(at, "tool", f"  {event.get('status')}: {_cut(printable(str(event.get('content') or '')).strip())}")
+    def _native_results(self, entry: Mapping[str, Any]) -> None:
+        """What native tools answered stands in the conversation that the gateway has put on record, so it is shown from there."""
+        for message in entry.get("messages") or []:
+            call = str(message.get("tool_call_id"))
+            if message.get("role") != "tool" or call in self._carried or call not in self._asked:
+                continue
+            function = self._asked[call]
+            self._line(
+                _at(entry), "tool", f"{printable(str(function.get('name')))} {_arguments(_parsed(function.get('arguments')))}"
+            )
+            self._line(_at(entry), "tool", f"  {_cut(printable(str(message.get('content') or '')).strip())}")
 
     def _problem(self, entry: Mapping[str, Any]) -> None:
         self._line(_at(entry), "note", f"refused: {printable(str(entry.get('what')))} ({printable(str(entry.get('where')))})")
@@ -110,6 +118,13 @@ def _seconds(entry: Mapping[str, Any]) -> str:
     return f"{float(entry.get('durationMs') or 0) / 1000:.2f}s"
 
 
+def _parsed(arguments: Any) -> Any:
+    try:
+        return json.loads(arguments)
+    except (TypeError, ValueError):
+        return arguments
+
+
 def _cut(text: str) -> str:
     return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
 
@@ -129,6 +144,5 @@ _PRINTERS = {
     "tool.requested": Live._requested,
     "tool.denied": Live._denied,
     "tool.result": Live._result,
-    "progress": Live._progress,
     "problem": Live._problem,
 }

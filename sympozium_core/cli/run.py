@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import sys
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,7 @@ async def _show(target: Target, created: Mapping[str, Any], live: Live | None) -
     metadata = created["metadata"]
     namespace, name = metadata["namespace"], metadata["name"]
     if live is not None:
-        live.phase(f"agentrun/{name} admitted", parse_rfc3339(metadata["creationTimestamp"]))
+        live.phase(f"agentrun/{name} admitted", time.time())
         async for found in target.journal(namespace, name, follow=True):
             live.show(found["entry"])
     ended = await _until_ended(target, namespace, name)

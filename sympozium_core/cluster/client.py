@@ -17,7 +17,7 @@ import aiohttp
 from sympozium_core.cluster.lines import split_lines
 from sympozium_core.cluster.paths import collection_path, object_path
 from sympozium_core.cluster.status import error_of
-from sympozium_core.cluster.transport import CONNECT_SECONDS, Headers, Transport, socket_transport, url_transport
+from sympozium_core.cluster.transport import CONNECT_SECONDS, MAX_BODY, Headers, Transport, socket_transport, url_transport
 from sympozium_core.contracts.cluster import (
     ApiError,
     BadRequest,
@@ -26,6 +26,7 @@ from sympozium_core.contracts.cluster import (
     PatchType,
     Propagation,
     ResourceType,
+    TooLarge,
     Unavailable,
     WatchEvent,
     metadata,
@@ -276,9 +277,13 @@ def _addressed(kind: ResourceType, obj: Object) -> Object:
 
 def _encoded(body: Any) -> bytes:
     try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise BadRequest(f"the object is no JSON value: {str(error)[:200]}") from error
+        reason = "it holds an unpaired surrogate" if isinstance(error, UnicodeEncodeError) else str(error)
+        raise BadRequest(f"the object is no JSON value: {reason[:200]}") from error
+    if len(text) > MAX_BODY:  # a server would close the connection while it is being sent
+        raise TooLarge(f"the object has {len(text)} bytes; an API server takes {MAX_BODY}")
+    return text
 
 
 def _parsed(text: bytes) -> Any:

@@ -13,6 +13,8 @@ from ssl import SSLContext
 import aiohttp
 
 CONNECT_SECONDS = 10.0
+MAX_BODY = 3 * 1024 * 1024
+"""Largest request body in bytes that an API server reads."""
 
 Headers = Callable[[], Awaitable[Mapping[str, str]]]
 

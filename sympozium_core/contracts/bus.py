@@ -71,7 +71,7 @@ class Delivery(ABC):
 
     @abstractmethod
     async def ack(self) -> None:
-        """Done: never delivered again to this consumer. Returns when the bus knows."""
+        """Done: not delivered again to this consumer. Returns when the bus knows; a bus that is itself killed may forget the newest ones."""
 
     @abstractmethod
     async def nak(self, after: float = 0.0) -> None:
@@ -137,11 +137,14 @@ class Bus(ABC):
 
     @abstractmethod
     async def publish(self, subject: str, data: bytes, *, reply: str = "", headers: Mapping[str, str] | None = None) -> None:
-        """At most once, to those who listen now."""
+        """At most once, to those who listen now. With `reply` and nobody listening, the reply subject gets an empty message with ``Status: 503``.
+
+        A journal subject is refused with BusDenied: it is appended to.
+        """
 
     @abstractmethod
     async def subscribe(self, subject: str, *, queue: str = "") -> Subscription:
-        """Listens; of several with the same `queue`, each message goes to one."""
+        """Listens; of several with the same `queue`, each message goes to one. Appends are heard too, with sequence 0."""
 
     @abstractmethod
     def inbox(self) -> str:

@@ -20,6 +20,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from sympozium_core.cluster.status import MethodNotAllowed, status_of
+from sympozium_core.cluster.transport import MAX_BODY
 from sympozium_core.contracts.cluster import ApiError, BadRequest, NotFound, ResourceType, TooLarge, Unauthorized, User
 from sympozium_core.embedded import rest_objects, rest_watch
 from sympozium_core.embedded.rest_request import KIND, STORE, USER, WATCHES
@@ -27,8 +28,6 @@ from sympozium_core.embedded.store import Store
 
 logger = logging.getLogger(__name__)
 
-MAX_BODY = 3 * 1024 * 1024
-"""Largest request body in bytes, as on an API server."""
 MAX_SOCKET_PATH = 107
 VERSION = {"major": "1", "minor": "34", "gitVersion": "v1.34.0+sympozium", "platform": "linux"}
 """The release of the protocol that is spoken, for clients that look at it."""

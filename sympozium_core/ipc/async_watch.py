@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from sympozium_core.ipc.watch import Found, Watch
 
 
-async def changes(watch: Watch) -> AsyncIterator[list[Found]]:
+async def changes(watch: Watch) -> AsyncGenerator[list[Found], None]:
     """What appears, batch after batch, for ever; the caller ends it by cancelling, or by closing the generator.
 
     One iteration a watch at a time. The watch itself stays the caller's to close, after this.

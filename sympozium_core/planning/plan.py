@@ -48,9 +48,7 @@ def make_plan(inputs: RunInputs) -> RunPlan:
         name=run["metadata"]["name"],
         instance=spec["instanceRef"],
         task=spec["task"],
-        system_prompt=spec.get("systemPrompt")
-        or (inputs.instance["spec"].get("memory") or {}).get("systemPrompt")
-        or DEFAULT_PROMPT,
+        system_prompt=spec.get("systemPrompt") or inputs.instance["spec"].get("systemPrompt") or DEFAULT_PROMPT,
         model=model_of(run, inputs.instance),
         tools=tools,
         native_tools=tuple(tool for tool in NATIVE_TOOLS if tools.decide(tool).action == "allow"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
 from sympozium_core.contracts.cluster import ApiError, Cluster, Gone, Object, ResourceType, WatchEvent, metadata
 from sympozium_core.errors import Temporary
@@ -139,7 +139,7 @@ class Informer:
         self.synced.set()
 
     async def _watch(self) -> None:
-        """One watch, until it ends. Ends without an event in less than a second count as failures, or this would spin."""
+        """One watch, until it ends. One that ends in less than a second and brought nothing counts as a failure, or this would spin."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         stream = self._cluster.watch(
@@ -152,15 +152,13 @@ class Informer:
         received = False
         try:
             async for event in stream:
-                if not received:
+                self.problem = ""
+                if not received and event.type != "BOOKMARK":
                     received = True
-                    self.problem = ""
                     self._attempts.succeeded()
                 self._apply(event)
         finally:
-            close = getattr(stream, "aclose", None)
-            if close is not None:
-                await close()
+            await _close(stream)
         if not received and loop.time() - began < SHORTEST_WATCH:
             await asyncio.sleep(self._attempts.failed())
         else:
@@ -212,3 +210,12 @@ class Informer:
         for wanted, turn in self._waiting:
             if wanted <= self._seen and not turn.done():
                 turn.set_result(None)
+
+
+async def _close(stream: AsyncIterator[WatchEvent]) -> None:
+    """Ends a watch. What goes wrong here must not stand in the place of the cancellation or the error that led here."""
+    if isinstance(stream, AsyncGenerator):
+        try:
+            await stream.aclose()
+        except Exception:
+            log.exception("a watch could not be closed")

@@ -37,7 +37,7 @@ def without_nulls(
 ) -> tuple[Resource | None, list[Cause]]:
     """Reads the object again as if what is null were not there (as Kubernetes has it), and explains what is wrong even then."""
     model = None
-    nulls = [error["loc"] for error in fault.errors(include_url=False) if error["input"] is None] if fault else []
+    nulls = _null_fields(model_class, fault) if fault else []
     if nulls:
         normal = _pruned(normal, nulls)
     if nulls or fault is None:
@@ -51,13 +51,19 @@ def without_nulls(
     return (None if causes else model), _distinct(causes)
 
 
+def _null_fields(model_class: type[Resource], fault: ValidationError) -> list[Path]:
+    """Fields that are refused for being null. Values of maps and items of lists are none: there null is a fault."""
+    places = [error["loc"] for error in fault.errors(include_url=False) if error["input"] is None and error["loc"]]
+    return [path for path in places if path[-1] in suggestions.names_at(model_class, path[:-1])]
+
+
 def _distinct(causes: list[Cause]) -> list[Cause]:
     """One cause a field and message, in the order of the model."""
     return list(dict.fromkeys(causes))
 
 
 def _pruned(value: Any, places: Iterable[Path]) -> Any:
-    """A copy without the members of objects at the places; items of lists stay, as leaving one out would move the rest."""
+    """A copy without the members of objects at the places."""
     for path in places:
         value = _without(value, path)
     return value
@@ -95,21 +101,22 @@ class _Explainer:
         loc: Path = error["loc"]
         if loc and loc[-1] == "[key]":
             loc = loc[:-1]
-        message, hint = self._said(error, loc)
-        return Cause(written(self.origin(loc)), message, hint)
+        place = self.origin(loc)
+        message, hint = self._said(error, loc, place)
+        return Cause(written(place), message, hint)
 
-    def _said(self, error: ErrorDetails, loc: Path) -> tuple[str, str]:
+    def _said(self, error: ErrorDetails, loc: Path, place: Path) -> tuple[str, str]:
         value, context = error["input"], error.get("ctx", {})
         match error["type"]:
             case "extra_forbidden":
                 return "unknown field", suggestions.unknown(self.model_class, loc, value)
             case "missing":
-                return "is missing", suggestions.good(loc)
+                return "is missing", suggestions.good(place)
             case "literal_error":
                 return f"{shown(value)} is not allowed", suggestions.choice(value, _expected(context))
             case "value_error":
                 fault = context.get("error")
-                return str(fault), fault.hint if isinstance(fault, Fault) and fault.hint else suggestions.good(loc)
+                return str(fault), fault.hint if isinstance(fault, Fault) and fault.hint else suggestions.good(place)
             case "greater_than_equal":
                 least = context.get("ge")
                 return f"is {shown(value)}", f"{least} or more"
@@ -118,10 +125,10 @@ class _Explainer:
             case "string_too_long":
                 return f"has {len(value)} characters", f"at most {context.get('max_length')}"
             case "too_short":
-                return "is empty", suggestions.good(loc)
+                return "is empty", suggestions.good(place)
             case kind if kind in _WANTED:
-                return f"is {_typed(value)} instead of {_WANTED[kind]}", suggestions.retyped(kind, value, loc)
-        return error["msg"], suggestions.good(loc)
+                return f"is {_typed(value)} instead of {_WANTED[kind]}", suggestions.retyped(kind, value, place)
+        return error["msg"], suggestions.good(place)
 
 
 def _typed(value: Any) -> str:

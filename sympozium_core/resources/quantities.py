@@ -7,8 +7,8 @@ from decimal import Decimal, localcontext
 
 from sympozium_core.resources.faults import Fault, shown
 
-PATTERN = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$"
-"""The pattern that Kubernetes' own CRD generator writes for a quantity."""
+PATTERN = r"^\+?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$"
+"""The pattern that Kubernetes' own CRD generator writes for a quantity, but for the sign: no amount here is below zero."""
 MAX_LENGTH = 64
 
 _QUANTITY = re.compile(r"\+?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:([KMGTPE]i|[numkMGTPE])|[eE]([+-]?[0-9]{1,3}))?")

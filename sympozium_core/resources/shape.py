@@ -31,7 +31,8 @@ def problems(obj: Any) -> list[Cause]:
                 return [Cause(written(path), f"more than {MAX_VALUES} values", "make the object smaller")]
             for key, child in items:
                 kind = type(child)
-                if kind in _SCALARS and (kind is not str or child.isascii()) and (type(key) is str or type(value) is list):
+                plain_key = type(value) is list or (type(key) is str and key.isascii())
+                if plain_key and kind in _SCALARS and (kind is not str or child.isascii()):
                     continue
                 if kind is dict or kind is list:
                     below.append(((*path, key), child))

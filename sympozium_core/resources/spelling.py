@@ -163,6 +163,10 @@ def _instance(work: Respelt) -> None:
         work_on = work.spec["authRefs"]
         if isinstance(work_on, list) and isinstance(work_on[0], dict):
             work.put(("authRefs", 0, place), value, ("provider", key))
+    if "provider" in work.spec:  # then a model that nobody named is missing there
+        work.origins.setdefault(("spec", "agents", "default", "model"), ("spec", "provider", "model"))
+        if "agents" not in work.spec:
+            work.origins[("spec", "agents")] = ("spec", "provider", "model")
     _skills(work)
 
 

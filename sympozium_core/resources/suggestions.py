@@ -100,7 +100,7 @@ def unknown(model_class: type[BaseModel], path: Path, value: Any) -> str:
     if meant is not None:
         return meant.format(value=_inline(value) if "secret" not in str(path[-1]).lower() else _secret_name(value))
     name = str(path[-1])
-    here = _names_at(model_class, path[:-1])
+    here = names_at(model_class, path[:-1])
     low = {field.lower(): field for field in here}
     near = get_close_matches(name.lower(), low, 1, 0.7)
     if near:
@@ -171,7 +171,7 @@ def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
     return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
-def _names_at(model_class: type[BaseModel], path: Path) -> list[str]:
+def names_at(model_class: type[BaseModel], path: Path) -> list[str]:
     """The fields of the object at the path, short spellings among them."""
     model: type[BaseModel] | None = model_class
     for step in path:

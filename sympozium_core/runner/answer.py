@@ -147,12 +147,19 @@ def build(text: str, raw: Sequence[Any], turn: int, used: set[str]) -> Answer:
         function = function if isinstance(function, dict) else {}
         call = _sound_call(_id(item.get("id"), turn, place, used), function.get("name"), function.get("arguments"))
         calls.append(call)
-        arguments = json.dumps(call.arguments, ensure_ascii=False, separators=(",", ":"))
+        arguments = _kept_arguments(function.get("arguments"), call)
         kept.append({"id": call.id, "type": "function", "function": {"name": call.tool, "arguments": arguments}})
     message: dict[str, Any] = {"role": "assistant", "content": text if text or not kept else None}
     if kept:
         message["tool_calls"] = kept
     return Answer(text, tuple(calls), message)
+
+
+def _kept_arguments(given: Any, call: Call) -> str:
+    """The model's own words where they are sound, so that the conversation stays what the model said; an object in any case."""
+    if isinstance(given, str) and given.strip() and not call.problem and "\\ud" not in given.lower() and given == _sound(given):
+        return given
+    return json.dumps(call.arguments, ensure_ascii=False, separators=(",", ":"))
 
 
 def _id(given: Any, turn: int, place: int, used: set[str]) -> str:

@@ -71,15 +71,15 @@ class ServerCalls:
     def _await(self, path: str, call: str, event: threading.Event, timeout: float) -> ToolResult | None:
         end = time.monotonic() + timeout + GRACE
         while True:
-            event.wait(self._stop.remaining(max(0.0, end - time.monotonic())))
             event.clear()
-            # A result that is there counts, even at the very end.
+            # Looked for before the time is: a result that is there counts, even at the very end.
             try:
                 result = parse_tool_result(self._root.read_json(path, MAX_TOOL_RESULT), path)
             except FileNotFoundError:
                 self._stop.check()
                 if time.monotonic() >= end:
                     return None
+                event.wait(self._stop.remaining(max(0.0, end - time.monotonic())))
                 continue
             if result.id != call:
                 return ToolResult(call, "error", "the tool server answered with the result of another call")

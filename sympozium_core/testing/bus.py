@@ -56,7 +56,12 @@ class RestartChecks:
         bus = await restart()
         assert (await bus.append(subject, b"y")).sequence > before
 
-    async def test_a_consumer_goes_on_where_it_was(self, bus: Bus, restart: Restart, uid: str) -> None:
+    @pytest.fixture
+    def remembers_acks(self) -> bool:
+        """False for a bus that is killed and writes down acknowledgements of deliveries later than it answers."""
+        return True
+
+    async def test_a_consumer_goes_on_where_it_was(self, bus: Bus, restart: Restart, remembers_acks: bool, uid: str) -> None:
         await appended(bus, uid, 4)
         consumer = await bus.consumer(f"c-{uid}", subjects.journal(uid, "pod"), ack_wait=1.0)
         first, held, third = await take(consumer, 3)
@@ -64,8 +69,13 @@ class RestartChecks:
         await third.ack()
         bus = await restart()
         again = await bus.consumer(f"c-{uid}", subjects.journal(uid, "pod"), ack_wait=1.0)
-        found = {delivery.message.data: delivery.deliveries for delivery in await take(again, 2)}
-        assert found == {b"1": held.deliveries + 1, b"3": 1}
+        found: dict[bytes, int] = {}
+        while not {b"1", b"3"} <= found.keys():
+            (delivery,) = await take(again, 1)
+            found[delivery.message.data] = delivery.deliveries
+            await delivery.ack()
+        if remembers_acks:
+            assert found == {b"1": held.deliveries + 1, b"3": 1}
         await again.close()
 
     async def test_artifacts_survive(self, bus: Bus, restart: Restart, uid: str) -> None:

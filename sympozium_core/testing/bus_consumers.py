@@ -116,17 +116,18 @@ class ConsumerChecks:
         one = await bus.consumer(f"c-{uid}", subjects.journal(uid, "pod"))
         two = await bus.consumer(f"c-{uid}", subjects.journal(uid, "pod"))
         taken: list[bytes] = []
+        finished = asyncio.Event()
 
         async def work(consumer: Consumer) -> None:
             async for delivery in consumer:
                 taken.append(delivery.message.data)
                 await delivery.ack()
+                if len(taken) == 60:
+                    finished.set()
 
         workers = [asyncio.create_task(work(consumer)) for consumer in (one, two)]
         data = await appended(bus, uid, 60)
-        async with asyncio.timeout(20):
-            while len(taken) < len(data):
-                await asyncio.sleep(0.01)
+        await asyncio.wait_for(finished.wait(), 20)
         await one.close()
         await two.close()
         await asyncio.wait_for(asyncio.gather(*workers), 10)

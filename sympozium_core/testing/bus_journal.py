@@ -122,7 +122,9 @@ class AppendChecks:
         with pytest.raises(BusDenied):
             await bus.append(form.format(uid), b"x")
 
-    @pytest.mark.parametrize("subject", ["", "a b", "a\r\nPUB x 0", "a..b", "sympozium.run.*.pod", "sympozium.run.>", "a." * 400])
+    @pytest.mark.parametrize(
+        "subject", ["", "a b", "a\r\nPUB x 0", "a..b", "sympozium.run.*.pod", "sympozium.run.>", "a." * 400]
+    )
     async def test_what_is_no_subject_is_refused(self, bus: Bus, subject: str) -> None:
         for attempt in (bus.append(subject, b"x"), bus.publish(subject, b"x")):
             with pytest.raises(Permanent):

@@ -29,7 +29,9 @@ async def silent(subscription: Subscription, seconds: float = 0.2) -> bool:
 
 class PublishChecks:
     async def test_everybody_who_listens_hears(self, bus: Bus, uid: str) -> None:
-        listening = [await bus.subscribe(pattern) for pattern in (f"x.{uid}.a", f"x.{uid}.a", f"x.{uid}.*", f"x.{uid}.>", "x.>")]
+        listening = [
+            await bus.subscribe(pattern) for pattern in (f"x.{uid}.a", f"x.{uid}.a", f"x.{uid}.*", f"x.{uid}.>", "x.>")
+        ]
         deaf = await bus.subscribe(f"x.{uid}.b")
         await bus.publish(f"x.{uid}.a", b"hello", reply=f"_INBOX.control.{uid}", headers={"A": "b"})
         for subscription in listening:
@@ -55,15 +57,16 @@ class PublishChecks:
         for subscription in others:
             assert len(await heard(subscription, 60)) == 60
         shares: list[list[Message]] = [[], [], []]
+        finished = asyncio.Event()
 
         async def collect(worker: Subscription, share: list[Message]) -> None:
             async for message in worker:
                 share.append(message)
+                if sum(map(len, shares)) == 60:
+                    finished.set()
 
         tasks = [asyncio.create_task(collect(worker, share)) for worker, share in zip(workers, shares, strict=True)]
-        async with asyncio.timeout(20):
-            while sum(map(len, shares)) < 60:
-                await asyncio.sleep(0.01)
+        await asyncio.wait_for(finished.wait(), 20)
         assert all(shares)
         assert len({message.data for share in shares for message in share}) == 60
         for subscription in [*workers, *others]:

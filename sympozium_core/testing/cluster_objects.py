@@ -28,7 +28,7 @@ class CreateChecks:
         assert created["spec"] == {"deep": {"list": [1, 2.5, None, True, "x"]}}
 
     async def test_server_owns_uid_time_generation_and_version(self, cluster: Cluster, namespace: str) -> None:
-        forged = {"uid": "mine", "creationTimestamp": "2001-01-01T00:00:00Z", "generation": 77}
+        forged: dict[str, Any] = {"uid": "mine", "creationTimestamp": "2001-01-01T00:00:00Z", "generation": 77}
         meta = (await cluster.create(WIDGET, widget(namespace, "one", **forged)))["metadata"]
         assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", meta["uid"])
         assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", meta["creationTimestamp"])

@@ -65,14 +65,13 @@ class WatchChecks:
                 await cluster.create(WIDGET, widget(namespace, f"w{number:03}"))
 
         writer = asyncio.create_task(write())
-        while len(page := (await cluster.list(WIDGET, namespace)).items) < 5:
-            await asyncio.sleep(0)
-        page_now = await cluster.list(WIDGET, namespace)
-        page = page_now.items
-        async with watching(cluster, namespace, page_now.resource_version) as events:
-            later = await take(events, count - len(page))
+        page = await cluster.list(WIDGET, namespace)
+        while len(page.items) < 5:
+            page = await cluster.list(WIDGET, namespace)
+        async with watching(cluster, namespace, page.resource_version) as events:
+            later = await take(events, count - len(page.items))
         await writer
-        listed = [item["metadata"]["name"] for item in page]
+        listed = [item["metadata"]["name"] for item in page.items]
         assert listed + [event.object["metadata"]["name"] for event in later] == [f"w{number:03}" for number in range(count)]
 
     async def test_without_a_version_the_present_comes_first(self, cluster: Cluster, namespace: str) -> None:

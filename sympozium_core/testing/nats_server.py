@@ -49,7 +49,9 @@ class NatsServer:
         lines = ['host: "127.0.0.1"', f"port: {self._port}", f"ports_file_dir: {ports}", f"jetstream {{ store_dir: {store} }}"]
         config.write_text("\n".join([*lines, self._extra, ""]))
         with (self._directory / "log").open("ab") as log:
-            self._process = subprocess.Popen([executable(), "-c", str(config)], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self._process = subprocess.Popen(
+                [executable(), "-c", str(config)], stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
         give_up = time.monotonic() + START_TIMEOUT
         while not self._ready():
             if self._process.poll() is not None or time.monotonic() > give_up:

@@ -254,8 +254,13 @@ class Pod:
             await bus.close()
 
     async def runner(self) -> asyncio.subprocess.Process:
-        places = {f"SYMPOZIUM_{name.upper()}": str(self.path / name) for name in ("workspace", "skills", "tmp")}
-        return await self.start("sympozium_core.runner", SYMPOZIUM_IPC=str(self.agent), **places)
+        return await self.start("sympozium_core.runner", SYMPOZIUM_IPC=str(self.agent), **self._places())
+
+    async def sidecar(self, server: str, module: str) -> asyncio.subprocess.Process:
+        return await self.start(module, SYMPOZIUM_IPC=str(self.volumes / f"skill-{server}"), **self._places())
+
+    def _places(self) -> dict[str, str]:
+        return {f"SYMPOZIUM_{name.upper()}": str(self.path / name) for name in ("workspace", "skills", "tmp")}
 
     def serve(
         self,

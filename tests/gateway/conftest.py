@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -89,14 +89,13 @@ class Side:
     def body(self, *messages: Any, **more: Any) -> dict[str, Any]:
         return {"model": "whatever", "messages": list(messages) or [{"role": "user", "content": "hi"}], "stream": True, **more}
 
-    async def ask(self, body: Any, **more: Any) -> list[dict[str, Any]]:
+    def call(self, body: Any, *, window: int = 32, **more: Any) -> AsyncGenerator[bytes, None]:
         data = json.dumps({"attempt": self.target.attempt, "ordinal": 0, "body": body, **more}).encode()
-        frames = []
-        subject = subjects.request(UID, subjects.MODEL)
-        async with aclosing(call(self.bus, subject, data, deadline=time.time() + 20)) as items:
-            async for item in items:
-                frames.append(json.loads(item))
-        return frames
+        return call(self.bus, subjects.request(UID, subjects.MODEL), data, deadline=time.time() + 20, window=window)
+
+    async def ask(self, body: Any, **more: Any) -> list[dict[str, Any]]:
+        async with aclosing(self.call(body, **more)) as items:
+            return [json.loads(item) async for item in items]
 
     async def request(self, what: str, data: bytes) -> Any:
         async with aclosing(call(self.bus, subjects.request(UID, what), data, deadline=time.time() + 20)) as items:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import aclosing
 
 import pytest
 
@@ -39,14 +40,7 @@ async def test_the_first_chunk_does_not_wait_for_the_last_and_the_last_waits_for
     side.provider.answers = [[side.chunk({"content": "a"}), more, *side.text("b")]]
 
     async def read():
-        import time
-        from contextlib import aclosing
-
-        from sympozium_core.bus.calls import call
-
-        data = json.dumps({"attempt": 1, "body": side.body()}).encode()
-        subject = "sympozium.run.run-uid-1.req.model"
-        async with aclosing(call(side.bus, subject, data, deadline=time.time() + 10)) as items:
+        async with aclosing(side.call(side.body())) as items:
             async for item in items:
                 seen.append((json.loads(item), [entry["type"] for entry in await side.entries()]))
 
@@ -255,28 +249,22 @@ async def test_of_two_gateways_one_answer_counts(side):
 
 
 async def test_a_gateway_that_dies_between_journal_and_last_chunk_leaves_an_answer_for_the_next(side):
-    """The caller grants so few frames that the gateway has journalled its answer and still holds the last chunk when it ends."""
-    import time
-    from contextlib import aclosing
-
-    from sympozium_core.bus.calls import call
-
+    """The caller grants one frame at a time, so the gateway has journalled its answer and still holds the last chunk when it ends."""
     dying = await side.gateway()
     side.provider.answers = [side.text("a", "b", "c", "d", "e", "f")]
-    data = json.dumps({"attempt": 1, "ordinal": 0, "body": side.body()}).encode()
     got = []
-    with pytest.raises(SympoziumError):
-        async with aclosing(
-            call(side.bus, "sympozium.run.run-uid-1.req.model", data, deadline=time.time() + 10, window=1)
-        ) as items:
+
+    async def read_until_it_dies():
+        async with aclosing(side.call(side.body(), window=1)) as items:
             async for item in items:
                 got.append(json.loads(item))
                 if len(got) == 6:
-                    end = time.monotonic() + 5
-                    while not await side.entries("model.answer"):
-                        assert time.monotonic() < end
+                    while not await side.entries("model.answer"):  # noqa: ASYNC110
                         await asyncio.sleep(0.005)
                     await dying.close()
+
+    with pytest.raises(SympoziumError):
+        await asyncio.wait_for(read_until_it_dies(), 10)
     assert not any(frame.get("usage") for frame in got)
     await side.gateway()
     assert content(await side.ask(side.body())) == "abcdef"

@@ -52,13 +52,12 @@ class Line:
         self._cuts.add(cut)
         stream: Any = self._cluster.watch(*arguments, **options)
         broken = asyncio.ensure_future(cut.wait())
+        following: asyncio.Future[Any] = broken
         try:
             while True:
                 following = asyncio.ensure_future(anext(stream, None))
                 await asyncio.wait((following, broken), return_when=asyncio.FIRST_COMPLETED)
                 if self.error is not None:
-                    following.cancel()
-                    await asyncio.wait((following,))
                     raise self.error
                 event = following.result()
                 if event is None:
@@ -67,6 +66,8 @@ class Line:
         finally:
             self._cuts.discard(cut)
             broken.cancel()
+            following.cancel()
+            await asyncio.wait((broken, following))
             await stream.aclose()
 
 

@@ -124,9 +124,7 @@ def test_what_is_taken_fires(line: str) -> None:
 
     try:
         cron.check(line)
-    except Fault as fault:
-        assert str(fault)
-        assert fault.hint
+    except Fault:
         return
     assert croniter(line, datetime(2026, 1, 1, tzinfo=UTC)).get_next(datetime) > datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -146,10 +147,8 @@ class ModelServer:
             except (AssertionError, ValueError, jsonschema.ValidationError) as error:
                 self.problems.append(str(error)[:2000])
             reply = self.script[min(len(self.requests), len(self.script)) - 1]
-        try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             reply(handler)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
 
     def bodies(self) -> list[dict[str, Any]]:
         return [json.loads(body) for body in self.requests]
@@ -202,8 +201,14 @@ def delta(finish: str | None = None, **fields: Any) -> dict[str, Any]:
 def says(text: str) -> Reply:
     """A streamed text, in two pieces, with a usage chunk as OpenAI sends it."""
     half = len(text) // 2
-    usage = {"object": "chat.completion.chunk", "choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}
-    return stream(delta(role="assistant", content=""), delta(content=text[:half]), delta(content=text[half:]), delta("stop"), usage)
+    usage = {
+        "object": "chat.completion.chunk",
+        "choices": [],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+    }
+    return stream(
+        delta(role="assistant", content=""), delta(content=text[:half]), delta(content=text[half:]), delta("stop"), usage
+    )
 
 
 def calls(*wanted: tuple[str, Any], text: str = "", ids: tuple[str, ...] = ()) -> Reply:
@@ -234,9 +239,18 @@ class Pod:
             "task": "Do the thing.",
             "systemPrompt": "You are terse.",
             "model": {"baseURL": url, "token": "secret-token", "name": "stub"},
-            "tools": [{"name": name, "server": "native"} for name in ("read_file", "write_file", "edit_file", "list_directory", "grep_search")],
+            "tools": [
+                {"name": name, "server": "native"}
+                for name in ("read_file", "write_file", "edit_file", "list_directory", "grep_search")
+            ],
             "skills": [],
-            "limits": {"maxTurns": 50, "maxToolCalls": 200, "deadline": time.time() + 30, "contextBytes": 400000, "toolResultBytes": 8000},
+            "limits": {
+                "maxTurns": 50,
+                "maxToolCalls": 200,
+                "deadline": time.time() + 30,
+                "contextBytes": 400000,
+                "toolResultBytes": 8000,
+            },
             "resume": None,
         }
         self.process: subprocess.Popen[bytes] | None = None
@@ -306,7 +320,13 @@ class Pod:
 class Replies:
     """The kinds of reply, for tests, which cannot import from here."""
 
-    raw, stream, delta, says, calls = staticmethod(raw), staticmethod(stream), staticmethod(delta), staticmethod(says), staticmethod(calls)
+    raw, stream, delta, says, calls = (
+        staticmethod(raw),
+        staticmethod(stream),
+        staticmethod(delta),
+        staticmethod(says),
+        staticmethod(calls),
+    )
 
 
 @pytest.fixture

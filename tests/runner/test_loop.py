@@ -52,7 +52,7 @@ def test_equal_runs_ask_byte_for_byte_the_same(new_pod: Any, model: Any, reply: 
 def test_the_runner_waits_for_its_task(pod: Any, model: Any, reply: Any) -> None:
     model.script = [reply.says("Hi.")]
     pod.start(give_task=False)
-    pod.until(lambda: (pod.ipc / "input").is_dir())
+    pod.until((pod.ipc / "input").is_dir)
     assert not model.requests
     pod.give_task()
     assert pod.finish().response == "Hi."
@@ -70,7 +70,7 @@ def test_it_leaves_only_after_the_acknowledgement(pod: Any, model: Any, reply: A
 
 def test_without_a_task_a_signal_ends_it_quietly(pod: Any) -> None:
     process = pod.start(give_task=False)
-    pod.until(lambda: (pod.ipc / "input").is_dir())
+    pod.until((pod.ipc / "input").is_dir)
     process.send_signal(signal.SIGTERM)
     assert process.wait(5) == 0
     assert not pod.root.exists("output/result.json")
@@ -127,7 +127,7 @@ def test_cancel_ends_a_waiting_run(pod: Any, model: Any, how: str) -> None:
 
 def test_old_results_are_removed_when_the_context_is_full(pod: Any, model: Any, reply: Any) -> None:
     for number in range(12):
-        (pod.workspace / f"f{number}").write_text(str(number) * 3000)
+        (pod.workspace / f"f{number}").write_text(chr(ord("a") + number) * 3000)
     model.script = [*(reply.calls(("read_file", {"path": f"f{number}"})) for number in range(12)), reply.says("Done.")]
     pod.task["limits"]["contextBytes"] = 20_000
     assert pod.finish().status == "success"

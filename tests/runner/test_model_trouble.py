@@ -44,7 +44,14 @@ def test_an_error_in_the_middle_of_a_stream(pod: Any, model: Any, reply: Any) ->
     broken = reply.stream(reply.delta(content="Ha"), {"error": {"message": "overloaded", "code": 503}}, done=False)
     model.script = [broken, reply.says("Done.")]
     assert pod.finish().response == "Done."
-    model.script = [reply.stream({"error": {"message": "content refused", "code": 400}}, done=False)]
+
+
+def test_a_refusal_in_the_middle_of_a_stream_is_final(pod: Any, model: Any, reply: Any) -> None:
+    model.script = [reply.stream(reply.delta(content="Ha"), {"error": {"message": "content refused", "code": 400}}, done=False)]
+    result = pod.finish()
+    assert result.reason == "ModelError"
+    assert "content refused" in result.error
+    assert len(model.requests) == 1
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"id": 1}', b"\xff\xfe", b""])
@@ -106,7 +113,13 @@ def test_ids_that_are_unsafe_or_used_twice_are_replaced(pod: Any, model: Any, re
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [("{oops", "not JSON"), ("[1]", "one JSON object"), ('"x"', "one JSON object"), ("{}", "path: is missing"), ("", "path: is missing")],
+    [
+        ("{oops", "not JSON"),
+        ("[1]", "one JSON object"),
+        ('"x"', "one JSON object"),
+        ("{}", "path: is missing"),
+        ("", "path: is missing"),
+    ],
 )
 def test_the_model_is_told_of_bad_arguments(pod: Any, model: Any, reply: Any, arguments: str, says: str) -> None:
     model.script = [reply.calls(("read_file", arguments)), reply.says("Done.")]

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -104,21 +103,15 @@ def test_importing_the_provider_is_light() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def _server(*options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "sympozium_core.testing.servers.openai", *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
 async def test_the_server_runs_alone_with_a_script(tmp_path: Path) -> None:
     script = tmp_path / "turns.yaml"
     script.write_text("- text: First.\n- text: Second.\n  fault: {kind: status, status: 503, times: 1}\n")
-    command = [
-        sys.executable,
-        "-m",
-        "sympozium_core.testing.servers.openai",
-        "--script",
-        str(script),
-        "--key",
-        "k-12345",
-        "--model",
-        "m",
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONWARNINGS": ""}) as process:
+    with _server("--script", str(script), "--key", "k-12345", "--model", "m") as process:
         try:
             assert process.stdout is not None
             endpoint = Endpoint("m", process.stdout.readline().strip(), {"apiKey": "k-12345"})

@@ -42,12 +42,9 @@ async def test_streamed_tool_call_and_result(server: OpenAIServer, client: opena
     assert first.message.tool_calls
     call = first.message.tool_calls[0]
     assert call.function.arguments == '{"path": "/"}'
-    sent = {
-        "role": "assistant",
-        "content": first.message.content,
-        "tool_calls": [call.model_dump(include={"id", "type", "function"})],
-    }
-    sent["tool_calls"][0]["function"] = {"name": call.function.name, "arguments": call.function.arguments}
+    function = {"name": call.function.name, "arguments": call.function.arguments}
+    called = {"id": call.id, "type": "function", "function": function}
+    sent = {"role": "assistant", "content": first.message.content, "tool_calls": [called]}
     messages: Any = [*USER, sent, {"role": "tool", "tool_call_id": call.id, "content": "a, b"}]
     answer = await client.chat.completions.create(model=server.model, messages=messages, tools=tools)
     assert answer.choices[0].message.content == "Two files 🙂."

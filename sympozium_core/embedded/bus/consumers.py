@@ -49,6 +49,10 @@ class Durable:
     def wake(self) -> None:
         self._changed.set()
 
+    def purged(self, pattern: str) -> None:
+        """Forgets messages that were read ahead; those that are out are looked up again before they come again."""
+        self._ahead = deque(message for message in self._ahead if not matches(pattern, message.subject))
+
     def close(self) -> None:
         self._closed = True
         self.wake()

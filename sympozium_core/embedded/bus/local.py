@@ -134,6 +134,8 @@ class EmbeddedBus(Bus):
         while removed == _PURGE_SLICE:
             removed = await self._writer.submit(lambda store: store.purge(uid, who, _PURGE_SLICE))
         self._tail.forget(subject)
+        for durable in self._durables.values():
+            durable.purged(subject)
 
     async def close(self) -> None:
         """Finishes the appends under way; everybody who listens or follows is let go."""

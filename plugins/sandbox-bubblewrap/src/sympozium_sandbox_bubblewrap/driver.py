@@ -19,12 +19,11 @@ from sympozium_core.contracts.plan import Container
 from sympozium_core.contracts.sandbox import ALL_PROMISES, Availability, Promise, SandboxContext
 from sympozium_core.errors import Permanent
 from sympozium_core.ipc import layout
-from sympozium_sandbox_bubblewrap import command, pump, relay, trial
+from sympozium_sandbox_bubblewrap import trial
 from sympozium_sandbox_bubblewrap.arguments import Host, View, command_line, encode, options
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_RELAY = (relay, pump, command)
-"""Imported here as well, for their bytecode: in the sandbox nothing could be written beside them."""
+_RELAY = str(Path(__file__).with_name("relay.py"))
 _OPTIONS, _SECCOMP = 9, 10
 """Descriptors that bwrap reads and closes before it starts the command."""
 
@@ -65,7 +64,7 @@ class BubblewrapSandbox(LocalSandbox):
                 sys.executable,
                 "-I",
                 "-S",
-                _RELAY[0].__file__,
+                _RELAY,
                 str(layout.MODEL_PORT),
                 f"/ipc/{layout.MODEL_SOCKET}",
                 *command,

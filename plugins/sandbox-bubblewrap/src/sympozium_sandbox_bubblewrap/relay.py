@@ -1,25 +1,27 @@
 """The agent's way to the model: a port on the loopback of a network namespace that has nothing else, pumped to a Unix socket.
 
 Run as ``python -I -S relay.py <port> <socket> <command…>``. It listens before it starts the command, passes signals on to it, and ends as the
-command ends. It is on the way of every start, so until the command runs it uses built-in modules alone: `socket` and `signal` cost 8 ms.
+command ends. It is on the way of every start, so until the command runs it uses built-in modules alone: `socket`, `signal` and `typing` cost 10 ms.
 """
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found]
 import _socket
 import os
 import sys
-from typing import NoReturn
 
-TYPES = _socket.AF_INET, _socket.SOCK_STREAM
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 _BACKLOG = 128
 _FORWARDED = (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP, _signal.SIGUSR1, _signal.SIGUSR2)
 
 
 def main() -> NoReturn:
     port, path, argv = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
-    listener = _socket.socket(*TYPES)
+    listener = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
     listener.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
     listener.listen(_BACKLOG)

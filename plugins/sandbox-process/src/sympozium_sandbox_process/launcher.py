@@ -49,6 +49,8 @@ class Launcher:
         self._selector = selectors.DefaultSelector()
         self._pods: dict[str, LaunchedPod] = {}
         self._slots: list[Slot] = []
+        self._old_groups: list[cgroups.Group] = []
+        """Of ended containers; the kernel lets go of some only later."""
         self._received = b""
         self._paused: dict[int, tuple[float, Container]] = {}
         self._running = (float("-inf"), 0)
@@ -64,7 +66,8 @@ class Launcher:
             timeout = self._timeout()
             ready = self._selector.select(timeout)
             if not ready and timeout == _IDLE:
-                self._slots.append(Slot(self._groups))
+                with contextlib.suppress(OSError):  # No room for one more process: whoever starts a pod hears of it.
+                    self._slots.append(Slot(self._groups))
             for key, _ in ready:
                 if key.fileobj is self._connection:
                     if not self._receive():
@@ -175,7 +178,9 @@ class Launcher:
             if pid in mains:
                 mains[pid].exited(status)
             else:
-                self._slots = [slot for slot in self._slots if slot.pid != pid]
+                for slot in [each for each in self._slots if each.pid == pid]:
+                    self._slots.remove(slot)
+                    slot.release()
 
     def _advance(self) -> None:
         busy = [pod for pod in self._pods.values() if pod.busy]
@@ -207,8 +212,9 @@ class Launcher:
                     "message": container.log.tail.decode("utf-8", "replace"),
                 }
             )
-        if container.group is not None:
-            container.group.remove()
+        if container.group is not None and not container.group.remove():
+            self._old_groups.append(container.group)
+        self._old_groups = [group for group in self._old_groups if not group.remove()]
 
     def _end_all(self) -> None:
         """The driver is gone: nobody is left to be asked for grace."""

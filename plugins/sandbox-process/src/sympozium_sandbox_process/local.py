@@ -49,6 +49,7 @@ class LocalSandbox(Sandbox):
         self._pods: dict[str, _Pod] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._launcher: LauncherClient | None = None
+        self._opening = asyncio.Lock()
         self._recovery: asyncio.Task[None] | None = None
 
     @abstractmethod
@@ -181,8 +182,9 @@ class LocalSandbox(Sandbox):
         """The launcher, started again if it has died, with what it left cleared away."""
         if self._recovery is not None:
             await asyncio.wait([self._recovery])
-        if self._launcher is None:
-            self._launcher = await self._open_launcher()
+        async with self._opening:
+            if self._launcher is None:
+                self._launcher = await self._open_launcher()
         return self._launcher
 
     def _container_ended(self, event: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ import fcntl
 import json
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NoReturn, TypedDict
 
 from sympozium_sandbox_process import limits
@@ -59,12 +59,17 @@ class Slot:
         launcher = os.getpid()
         pipes = [os.pipe() for _ in range(4)]
         spec, out, error, report = pipes
-        self.pid = os.fork()
+        try:
+            self.pid = os.fork()
+        except OSError:
+            _close(each for pipe in pipes for each in pipe)
+            self._remove_group()
+            raise
         if self.pid == 0:
             _become(self.group, launcher, (spec[0], out[1], error[1], report[1]))
-        for descriptor in (spec[0], out[1], error[1], report[1]):
-            os.close(descriptor)
-        self._spec, self._report = spec[1], report[0]
+        _close((spec[0], out[1], error[1], report[1]))
+        self._own: tuple[int, ...] = (spec[1], report[0])
+        """Where the description goes, and where the child reports what failed."""
         self.outputs = {out[0]: "stdout", error[0]: "stderr"}
         """Reading ends of standard output and error."""
         for descriptor in self.outputs:
@@ -72,12 +77,13 @@ class Slot:
 
     def start(self, spec: ContainerSpec, running: int) -> None:
         """Executes the container; raises the child's own OSError, with what it was about as its filename."""
+        (spec_write, report_read), self._own = self._own, ()
         try:
-            if self.group is not None and self._groups is not None:
-                self._groups.limit(self.group, spec["limits"])
-            with open(self._spec, "wb") as pipe:
+            with open(spec_write, "wb") as pipe, open(report_read, "rb") as report:
+                if self.group is not None and self._groups is not None:
+                    self._groups.limit(self.group, spec["limits"])
                 pipe.write(json.dumps([spec, running]).encode())
-            with open(self._report, "rb") as report:
+                pipe.close()
                 failure = report.read()
             if failure:
                 number, _, what = failure.partition(b" ")
@@ -88,13 +94,26 @@ class Slot:
 
     def discard(self) -> None:
         """Ends a slot that runs nothing."""
-        for descriptor in self.outputs:
-            os.close(descriptor)
         with contextlib.suppress(OSError):
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
+        self.release()
+
+    def release(self) -> None:
+        """After the end of a slot that has run nothing."""
+        _close((*self._own, *self.outputs))
+        self._own = ()
+        self.outputs.clear()
+        self._remove_group()
+
+    def _remove_group(self) -> None:
         if self.group is not None:
             self.group.remove()
+
+
+def _close(descriptors: Iterable[int]) -> None:
+    for each in descriptors:
+        os.close(each)
 
 
 def _become(group: Group | None, launcher: int, descriptors: tuple[int, int, int, int]) -> NoReturn:

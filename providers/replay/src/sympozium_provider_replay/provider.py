@@ -55,7 +55,7 @@ class ReplayProvider(Provider):
         elif cassette.record is not None and cassette.recordable_by(request.run_uid):
             chunks = self._record(tape, cassette.record, asked, endpoint, request)
         else:
-            raise tape.differs(asked)
+            raise tape.differs(asked, request.run_uid)
         async with aclosing(chunks):
             async for chunk in chunks:
                 yield chunk

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,8 +17,17 @@ MAX_RUNS = 1024
 """Runs whose place among equal requests is remembered."""
 
 
+@dataclass
+class _Place:
+    """Where a run is. Only for equal requests, and to say which request was expected; a lost place loses no run."""
+
+    last: int = -1
+    turns: dict[int, int] = field(default_factory=dict)
+    """How often the request of that entry was answered."""
+
+
 class Tape:
-    """Shared by all runs that use one file. Only equal requests need memory: which of their answers a run had last."""
+    """Shared by all runs that use one file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -26,7 +35,7 @@ class Tape:
         self._version: tuple[int, int, int] | None = None
         self._cassette = Cassette()
         self._index = Index(self._cassette)
-        self._places: dict[str, dict[int, int]] = {}
+        self._places: dict[str, _Place] = {}
         self._writing = asyncio.Lock()
 
     async def cassette(self) -> Cassette:
@@ -51,24 +60,34 @@ class Tape:
     def find(self, asked: Asked, run: str) -> int | None:
         """Number of the entry to play for this run; of equal requests each in turn, the last again when all were played."""
         found = self._index.find(asked)
-        if len(found) < 2:
-            return found[0] if found else None
-        places = self._places.setdefault(run, {})
+        if not found:
+            return None
+        place = self._places.pop(run, None) or _Place()
+        self._places[run] = place
         if len(self._places) > MAX_RUNS:
             self._places.pop(next(iter(self._places)))
-        turn = places.get(found[0], 0)
-        places[found[0]] = turn + 1
-        return found[min(turn, len(found) - 1)]
+        turn = place.turns.get(found[0], 0)
+        place.turns[found[0]] = turn + 1
+        place.last = found[min(turn, len(found) - 1)]
+        return place.last
 
-    def differs(self, asked: Asked) -> ProviderError:
+    def differs(self, asked: Asked, run: str) -> ProviderError:
         """The error for a request that is not on the tape."""
-        number = self._index.nearest(asked)
+        number = self._expected(asked, run)
         if number is None:
             return ProviderError(
                 "refused", f"cassette {self.path} is empty", hint="add `record:` to it, with a provider and a model"
             )
         what = describe(asked, self._cassette.entries, number, self._index)
         return ProviderError("refused", f"cassette {self.path.name}: {what}", hint="to record it again, empty its `entries`")
+
+    def _expected(self, asked: Asked, run: str) -> int | None:
+        """The entry after the one that the run had last, if the request can be that one; else the most similar."""
+        entries = self._cassette.entries
+        last = self._places[run].last if run in self._places else -1
+        if 0 <= last < len(entries) - 1 and len(asked.messages) > len(entries[last].messages):
+            return last + 1
+        return self._index.nearest(asked)
 
     async def append(self, asked: Asked, answer: RecordedAnswer, run: str) -> None:
         """Adds an entry to the file. Raises ProviderError("refused")."""
