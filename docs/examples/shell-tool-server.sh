@@ -1,5 +1,5 @@
 #!/bin/sh
-# A tool server in POSIX shell: serves `execute_command` as the server $1 (docs/ipc.md). Needs sh and awk.
+# A tool server in POSIX shell: serves `execute_command` as the server $1 (docs/ipc.md). Needs sh, awk and timeout.
 LC_ALL=C; export LC_ALL
 ipc=${SYMPOZIUM_IPC:-/ipc}; dir=$ipc/tools/${1:?name of the server}
 mkdir -p "$dir/requests" "$dir/results"

@@ -22,11 +22,12 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from sympozium_core.bus import nats_stream, subjects, validation
+from sympozium_core.bus.frames import STATUS
 from sympozium_core.bus.mailbox import Mailbox
 from sympozium_core.bus.nats_consumer import JetStreamConsumer, open_consumer
 from sympozium_core.bus.nats_errors import NoMessage, api_error, translated
 from sympozium_core.bus.nats_objects import Artifacts
-from sympozium_core.bus.nats_pull import Pull, stored
+from sympozium_core.bus.nats_pull import Pull, settle, stored
 from sympozium_core.bus.nats_stream import StreamLimits
 from sympozium_core.contracts.bus import Ack, Bus, BusDenied, BusUnavailable, Consumer, Fenced, Message, Subscription
 from sympozium_core.errors import Permanent, SympoziumError
@@ -189,7 +190,7 @@ class JetStreamBus(Bus):
             subscription = await self._client.subscribe(subject, queue=queue, cb=heard)
             self._mailboxes.add(mailbox)
             if not subject.startswith(self._inbox_prefix):  # who writes there learns of it from us, after this
-                await self._client.flush(timeout=5)
+                await settle(self._client)
         return mailbox
 
     def inbox(self) -> str:
@@ -339,7 +340,9 @@ def _wide(pattern: str) -> str:
 
 
 def _own(headers: Mapping[str, str] | None) -> dict[str, str]:
-    return {name: value for name, value in (headers or {}).items() if not name.lower().startswith("nats-")}
+    """Headers without the server's; what nats-py makes of the line of a status is not one."""
+    dropped = "Description" if STATUS in (headers or {}) else ""
+    return {name: value for name, value in (headers or {}).items() if not name.lower().startswith("nats-") and name != dropped}
 
 
 def _live_message(message: Msg) -> Message:

@@ -14,7 +14,7 @@ from nats.js import JetStreamContext, api
 from nats.js.errors import NotFoundError
 
 from sympozium_core.bus.nats_errors import translated
-from sympozium_core.bus.nats_pull import ConsumerGone, Pull
+from sympozium_core.bus.nats_pull import ConsumerGone, Pull, settle
 from sympozium_core.contracts.bus import BusUnavailable, Consumer, Delivery, Message
 from sympozium_core.errors import Permanent
 
@@ -89,7 +89,7 @@ class JetStreamConsumer(Consumer):
             for reply in [*self._held, *(message.reply for message in left)]:
                 await self._client.publish(reply, b"-NAK")
             if self._client.is_connected:
-                await self._client.flush(timeout=2)
+                await settle(self._client)
         self._held.clear()
 
 

@@ -121,6 +121,17 @@ class Pull:
         return True
 
 
+async def settle(client: Client) -> None:
+    """Returns when the server has taken everything that was sent.
+
+    nats-py writes the PING of `flush` past commands that still wait for its flusher task, so an answer to the first may come before them:
+    the flusher gets its turn, and the second PING follows what it wrote.
+    """
+    await asyncio.sleep(0)
+    await client.flush(timeout=5)
+    await client.flush(timeout=5)
+
+
 async def stored(
     client: Client, context: JetStreamContext, stream: str, pattern: str, after: int, until: int | None, pulls: set[Pull]
 ) -> AsyncGenerator[Msg, None]:

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from sympozium_core.cli import demo
+from sympozium_core.cli.run import follow
 from sympozium_core.cli.target import reach
 from sympozium_core.planning.factory import build_run
 from sympozium_core.resources.kinds import AGENT_RUN, SECRET, SYMPOZIUM_INSTANCE
@@ -33,7 +34,7 @@ async def record(target_file: Path) -> None:
                 provider = {"name": "replay", "model": "demo", "baseURL": target_file.as_uri(), "apiKeySecret": "key"}
                 await target.cluster.create(SYMPOZIUM_INSTANCE, demo.manifest(provider))
                 run = build_run(demo.INSTANCE, demo.TASK, namespace="default", source="demo", name="demo")
-                ended = await demo.follow(target, await target.cluster.create(AGENT_RUN, run))
+                ended = await follow(target, await target.cluster.create(AGENT_RUN, run))
     assert ended["status"]["phase"] == "Succeeded", ended["status"]
 
 

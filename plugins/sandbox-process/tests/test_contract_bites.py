@@ -75,10 +75,6 @@ SUITE = Suite()
         (LosesWorkspaces, SUITE.test_a_workspace_goes_on_in_the_next_pod),
         (SaysAllIsWell, SUITE.test_a_pod_runs_and_ends_with_its_code),
         (ForgetsStandardError, SUITE.test_message_is_the_end_of_standard_error),
-        # The plain driver, were it to promise what it cannot keep:
-        (ProcessSandbox, SUITE.test_a_fork_bomb_is_bounded),
-        (ProcessSandbox, SUITE.test_the_credential_is_out_of_reach),
-        (ProcessSandbox, SUITE.test_no_rights_beyond_an_ordinary_user),
     ],
 )
 async def test_a_broken_driver_fails(broken: type[ProcessSandbox], check: Check, tmp_path: Path) -> None:
