@@ -37,6 +37,9 @@ _log = logging.getLogger(__name__)
 
 ACK_TIMEOUT = 5.0
 CONNECT_TIMEOUT = 5.0
+_CONNECT, _API = "connect", "$JS.API"
+"""What those wait for who do not wait for the acknowledgement of an append to a subject."""
+
 _OWN_HEADERS = 1024
 """Room for the headers that `append` adds."""
 
@@ -66,21 +69,21 @@ class JetStreamBus(Bus):
         ensure_stream: bool = False,
         limits: StreamLimits | None = None,
         inbox_prefix: str = "_INBOX.control",
-        name: str = "sympozium",
+        timeout: float = CONNECT_TIMEOUT,
     ) -> JetStreamBus:
         """`url` is ``nats://host:port`` or ``tls://host:port``. With `ensure_stream` the stream and the bucket are made where they are missing.
 
-        Raises BusUnavailable when the server does not answer within 5 s, BusDenied when it does not take the user.
+        Raises BusUnavailable when the server does not answer within `timeout` seconds, BusDenied when it does not take the user.
         """
         client = Client()
         bus = cls(client, inbox_prefix)
         options = {"user": user, "password": password, "token": token, "user_credentials": credentials_file}
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT):
+            async with asyncio.timeout(timeout):
                 await _await_port(url)
-                await client.connect(
+                connecting = client.connect(
                     url,
-                    name=name,
+                    name="sympozium",
                     inbox_prefix=inbox_prefix,
                     error_cb=bus._on_error,
                     disconnected_cb=bus._on_disconnected,
@@ -91,14 +94,14 @@ class JetStreamBus(Bus):
                     ping_interval=10,
                     **{option: value for option, value in options.items() if value},  # type: ignore[arg-type]
                 )
-        except (nats.errors.Error, OSError, TimeoutError) as error:
-            refused = isinstance(client.last_error, nats.errors.AuthorizationError)
+                await bus._answer(_CONNECT, connecting, "connecting")
+        except (BusDenied, BusUnavailable, OSError, TimeoutError) as error:
             with suppress(nats.errors.Error, OSError):
                 await client.close()
             host = urlsplit(url).hostname
-            if refused:
+            if isinstance(error, BusDenied):
                 raise BusDenied(f"NATS at {host} does not take this user") from error
-            raise BusUnavailable(f"NATS at {host} cannot be reached: {error or type(error).__name__}") from error
+            raise BusUnavailable(f"NATS at {host} cannot be reached: {str(error) or 'no answer in time'}") from error
         bus.max_payload = client.max_payload - validation.MAX_HEADERS - _OWN_HEADERS
         if ensure_stream:
             try:
@@ -213,7 +216,7 @@ class JetStreamBus(Bus):
     async def purge(self, subject: str) -> None:
         validation.check_filter(subject)
         request = self._context.purge_stream(subjects.STREAM, subject=_wide(subject))
-        await self._answer(subject, request, f"purging {subject}")
+        await self._answer(_API, request, f"purging {subject}")
 
     async def close(self) -> None:
         for pull in list(self._pulls):
@@ -228,7 +231,7 @@ class JetStreamBus(Bus):
 
     async def _answer(self, subject: str, request: Coroutine[Any, Any, _Answer], what: str) -> _Answer:
         """Waits for an answer; a refusal or the loss of the connection ends it at once, where nats-py would wait for the time-out."""
-        if not self._client.is_connected:
+        if subject != _CONNECT and not self._client.is_connected:
             request.close()
             raise BusUnavailable("not connected to NATS now")
         failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -263,7 +266,7 @@ class JetStreamBus(Bus):
     async def _last(self, pattern: str) -> Message | None:
         request = self._context.get_last_msg(subjects.STREAM, pattern)
         try:
-            raw = await self._answer(pattern, request, f"reading the last message on {pattern}")
+            raw = await self._answer(_API, request, f"reading the last message on {pattern}")
         except NoMessage:
             return None
         headers = _own(raw.headers)
@@ -277,10 +280,12 @@ class JetStreamBus(Bus):
         """nats-py prints to the terminal unless it is given this."""
         _log.debug("NATS: %s", error)
         message = str(error)
-        if "permissions violation for publish" in message.lower():
+        if isinstance(error, nats.errors.AuthorizationError):
+            _fail(self._waiting.get(_CONNECT, set()), BusDenied("not authorized"))
+        elif "permissions violation for publish" in message.lower():
             for subject, waiting in self._waiting.items():
-                if f'"{subject}"' in message:
-                    _fail(waiting, BusDenied(f"this user may not append to {subject}"))
+                if f'"{subject}"' in message or (subject == _API and f'"{_API}' in message):
+                    _fail(waiting, BusDenied(f"this user may not use {subject}"))
 
     async def _on_disconnected(self) -> None:
         for subject, waiting in self._waiting.items():

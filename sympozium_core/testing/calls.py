@@ -81,8 +81,8 @@ class CallContract:
 
     async def test_an_answer_of_nothing_ends(self, caller: Bus, start: Serve, subject: str) -> None:
         async def nothing(_: CallRequest) -> AsyncIterator[bytes]:
-            for item in ():
-                yield item
+            return
+            yield b""
 
         await start(nothing)
         assert await call_once(caller, subject, b"x", deadline=soon()) == b""
@@ -128,7 +128,7 @@ class CallContract:
 
         async def produce(_: CallRequest) -> AsyncIterator[bytes]:
             nonlocal made
-            for _ in range(500):
+            for _number in range(500):
                 made += 1
                 yield bytes(1000)
 

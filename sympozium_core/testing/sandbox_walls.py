@@ -1,8 +1,13 @@
-"""Part of `sandbox.SandboxContract`: the promises of a runtime, tried from the inside. What is not promised is not tried."""
+"""Part of `sandbox.SandboxContract`: the promises of a runtime, tried from the inside. What is not promised is not tried.
+
+A driver may fail here, and the tests may run as root: so each attempt is one that does no harm when nothing stops it. It opens without
+writing, makes files without a name, mounts a kind of file system that does not exist, and tells that it saw a file, never what it read.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import socket
@@ -55,8 +60,8 @@ class Walls:
         await bench.file(bench.workspace(other) / "private")
         script = """
 for path in sys.argv[1:]:
-    attempt(path, lambda: os.listdir(path) if os.path.isdir(path) else open(path).read())
-attempt("link", lambda: (os.symlink(sys.argv[1], "link"), open("link").read()))
+    attempt(path, lambda: bool(os.listdir(path) if os.path.isdir(path) else open(path).read(1)))
+attempt("link", lambda: (os.symlink(sys.argv[1], "link"), open("link").close()))
 attempt("etc", lambda: sorted(os.listdir("/etc")))
 attempt("home", lambda: os.listdir(os.path.expanduser("~" + open("/etc/passwd").read().split(":")[0])))
 attempt("uid", os.getuid)
@@ -79,12 +84,14 @@ attempt("uid", os.getuid)
     async def test_only_its_own_folders_can_be_written(self, bench: Bench) -> None:
         self._needs("filesystem")
         script = """
+import stat
 for folder in ("/", "/usr", "/etc", "/skills", "/skills/pack", "/proc/sys/kernel", "/dev", os.path.dirname(sys.executable), sys.prefix):
-    attempt(folder, lambda: open(os.path.join(folder, "sympozium-was-here"), "w").close())
-attempt("skill", lambda: open("/skills/pack/text.md", "w").close())
+    attempt(folder, lambda: os.close(os.open(folder, os.O_TMPFILE | os.O_WRONLY)))
+attempt("skill", lambda: os.close(os.open("/skills/pack/text.md", os.O_WRONLY)))
 attempt("setting", lambda: os.close(os.open("/proc/sys/kernel/core_pattern", os.O_WRONLY)))
 attempt("hostname", lambda: os.close(os.open("/proc/sys/kernel/hostname", os.O_WRONLY)))
-attempt("sysrq", lambda: os.write(os.open("/proc/sysrq-trigger", os.O_WRONLY), b"h"))
+for name in ("sysrq-trigger", "mtrr", "kcore", "timer_list"):
+    seen[name] = not os.path.exists("/proc/" + name) or stat.S_ISCHR(os.stat("/proc/" + name).st_mode)
 for folder in ("/workspace", "/tmp", "/ipc"):
     attempt(folder, lambda: open(os.path.join(folder, "mine"), "w").close())
 """
@@ -92,7 +99,8 @@ for folder in ("/workspace", "/tmp", "/ipc"):
         assert {folder: seen.pop(folder) for folder in ("/workspace", "/tmp", "/ipc")} == dict.fromkeys(
             ("/workspace", "/tmp", "/ipc")
         )
-        seen.pop("sysrq")  # May be a device that swallows everything; that the machine still runs is the test.
+        covered = ("sysrq-trigger", "mtrr", "kcore", "timer_list")
+        assert [seen.pop(name) for name in covered] == [True] * len(covered)  # Absent, or another device in its place.
         assert {what: result for what, result in seen.items() if not str(result).startswith("refused")} == {}
 
     async def test_a_container_without_workspace_and_skills_sees_neither(self, bench: Bench) -> None:
@@ -167,9 +175,9 @@ import time
 count = 0
 def bomb():
     global count
-    for _ in range(3000):
+    for _ in range(1500):
         if os.fork() == 0:
-            time.sleep(60)
+            time.sleep(10)
             os._exit(0)
         count += 1
 attempt("bomb", bomb)
@@ -179,7 +187,7 @@ seen["count"] = count
         bounded = type(bomb)(**{**vars(bomb), "resources": Resources(processes=50)})
         seen = await self._seen(bench, bounded)
         assert seen["bomb"] == "refused 11"
-        assert seen["count"] < 2000
+        assert seen["count"] < 1400
 
     async def test_no_rights_beyond_an_ordinary_user(self, bench: Bench) -> None:
         self._needs("filesystem")
@@ -187,7 +195,7 @@ seen["count"] = count
 seen["status"] = open("/proc/self/status").read()
 import ctypes
 libc = ctypes.CDLL(None, use_errno=True)
-seen["mount"] = libc.mount(b"none", b"/tmp", b"tmpfs", 0, None)
+seen["mount"] = (libc.mount(b"none", b"/", b"no-such-kind", 0, None), ctypes.get_errno())
 seen["unshare"] = libc.unshare(0x10000000)
 seen["setuid"] = libc.setuid(0)
 """
@@ -196,4 +204,4 @@ seen["setuid"] = libc.setuid(0)
         fields = dict(line.split(":\t", 1) for line in seen.pop("status").splitlines() if ":\t" in line)
         assert {fields[name].strip("0") for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {""}
         assert fields["NoNewPrivs"] == "1"
-        assert seen == {"mount": -1, "unshare": -1, "setuid": -1}
+        assert seen == {"mount": [-1, errno.EPERM], "unshare": -1, "setuid": -1}

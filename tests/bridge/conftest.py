@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from sympozium_core.bridge.bridge import carry_run
 from sympozium_core.bridge.stopping import Stopping
 from sympozium_core.bus import subjects
 from sympozium_core.bus.calls import CallRequest, serve
-from sympozium_core.bus.journal import read_entries
+from sympozium_core.bus.journal import JournalEntry, read_entries
 from sympozium_core.clock import SystemClock
 from sympozium_core.contracts.plan import Limits, ModelRef, PodPlan, RunPlan, ToolPolicy, ToolServer, to_json
 from sympozium_core.contracts.provider import ChatRequest, Chunk, Endpoint, Provider, ProviderError
@@ -174,6 +174,9 @@ class World:
 
     async def journal(self, who: str = "*") -> list[dict[str, Any]]:
         return [entry async for _, _, entry in read_entries(self.bus, UID, who=who)]
+
+    def follow(self) -> AsyncGenerator[JournalEntry, None]:
+        return read_entries(self.bus, UID, follow=True)
 
     async def entries(self, kind: str) -> list[dict[str, Any]]:
         return [entry for entry in await self.journal() if entry["type"] == kind]

@@ -1,0 +1,186 @@
+"""What is JetStream's alone: users without its API, reading without traces, restarts under those who wait."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from sympozium_core.bus import subjects
+from sympozium_core.bus.calls import CallRequest, call_once, serve
+from sympozium_core.bus.jetstream import JetStreamBus
+from sympozium_core.bus.journal import Journal
+from sympozium_core.bus.nats_stream import StreamLimits
+from sympozium_core.contracts.bus import Ack, BusDenied, BusUnavailable, Fenced
+from sympozium_core.testing.bus_consumers import take
+from sympozium_core.testing.bus_journal import first, stored
+from sympozium_core.testing.nats_server import NatsServer
+
+LIMITS = StreamLimits(max_bytes=64 * 1024**2, max_artifact_bytes=16 * 1024**2)
+UID = "run-1"
+POD = subjects.journal(UID, "pod")
+
+
+def quoted(names: tuple[str, ...]) -> str:
+    return "[" + ", ".join(f'"{name}"' for name in names) + "]"
+
+
+USERS = f"""
+authorization {{ users: [
+  {{ user: "control", password: "c" }}
+  {{ user: "run", password: "r", permissions: {{
+      publish: {quoted(subjects.run_user_may_publish(UID))}
+      subscribe: {quoted(subjects.run_user_may_subscribe(UID, subjects.run_inbox(UID)))}
+      allow_responses: {{ max: -1, expires: "1h" }} }} }}
+] }}
+"""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[NatsServer]:
+    server = NatsServer(tmp_path, extra=USERS)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def bus(server: NatsServer) -> AsyncIterator[JetStreamBus]:
+    bus = await JetStreamBus.connect(server.url, user="control", password="c", ensure_stream=True, limits=LIMITS)
+    yield bus
+    await bus.close()
+
+
+@pytest.fixture
+async def run(server: NatsServer, bus: JetStreamBus) -> AsyncIterator[JetStreamBus]:
+    """The bus as a run's own user, who has no right to the JetStream API."""
+    run = await JetStreamBus.connect(server.url, user="run", password="r", inbox_prefix=subjects.run_inbox(UID))
+    yield run
+    await run.close()
+
+
+class TestRunUser:
+    async def test_it_appends_fenced_and_repeats_an_unknown_outcome(self, bus: JetStreamBus, run: JetStreamBus) -> None:
+        once = await run.append(POD, b"1", expected_last=0, message_id="a")
+        assert await run.append(POD, b"1", expected_last=0, message_id="a") == Ack(once.sequence, duplicate=True)
+        with pytest.raises(Fenced):
+            await run.append(POD, b"2", expected_last=0, message_id="b")
+        journal = Journal(run, POD, last=once.sequence, attempt=1)
+        await journal.append({"type": "result"})
+        assert len(await stored(bus, POD)) == 2
+
+    @pytest.mark.parametrize("subject", [subjects.journal(UID, "gw"), subjects.journal("run-2", "pod")])
+    async def test_it_cannot_append_elsewhere_and_learns_so_at_once(
+        self, bus: JetStreamBus, run: JetStreamBus, subject: str
+    ) -> None:
+        began = time.monotonic()
+        with pytest.raises(BusDenied):
+            await run.append(subject, b"forged")
+        assert time.monotonic() - began < 2
+        assert await bus.last(subject) is None
+
+    async def test_it_cannot_read_the_stream(self, run: JetStreamBus) -> None:
+        for attempt in (run.last(POD), run.purge(POD), stored(run, POD)):
+            with pytest.raises(BusDenied):
+                await attempt
+
+    async def test_it_calls_and_grants_credit_as_a_response(self, bus: JetStreamBus, run: JetStreamBus) -> None:
+        async def count(request: CallRequest) -> AsyncIterator[bytes]:
+            for _ in range(300):
+                yield request.data[:10]
+
+        server = await serve(bus, subjects.request("*", "model"), count, queue="gateway")
+        answer = await call_once(run, subjects.request(UID, "model"), bytes(3_000_000), deadline=time.time() + 20)
+        assert answer == bytes(3000)
+        await server.close()
+
+
+class TestConnecting:
+    async def test_nobody_there(self, tmp_path: Path) -> None:
+        server = NatsServer(tmp_path / "gone")
+        server.start()
+        server.stop()
+        with pytest.raises(BusUnavailable, match=r"127\.0\.0\.1"):
+            await asyncio.wait_for(JetStreamBus.connect(server.url, timeout=0.3), 5)
+
+    async def test_a_user_that_is_not_known_is_denied_without_its_password(self, server: NatsServer) -> None:
+        with pytest.raises(BusDenied) as raised:
+            await JetStreamBus.connect(server.url, user="control", password="secret")
+        assert "secret" not in str(raised.value)
+
+    async def test_a_stream_that_is_there_gets_the_new_limits(self, server: NatsServer, bus: JetStreamBus) -> None:
+        await bus.append(POD, b"kept")
+        limits = StreamLimits(max_bytes=1024, max_artifact_bytes=LIMITS.max_artifact_bytes)
+        again = await JetStreamBus.connect(server.url, user="control", password="c", ensure_stream=True, limits=limits)
+        assert len(await stored(again, POD)) == 1
+        await again.close()
+
+
+class TestReading:
+    async def test_no_consumer_is_left_behind(self, bus: JetStreamBus) -> None:
+        for number in range(5):
+            await bus.append(POD, b"%d" % number)
+        await stored(bus, POD)
+        await first(bus, subjects.journal(UID), 3)
+        async with aclosing(bus.read(POD)) as messages:
+            await anext(messages)
+        assert (await bus._context.stream_info(subjects.STREAM)).state.consumer_count == 0
+
+    @pytest.mark.parametrize("kill", [False, True])
+    async def test_who_follows_a_stream_goes_on_after_a_restart(
+        self, server: NatsServer, bus: JetStreamBus, kill: bool
+    ) -> None:
+        following = asyncio.create_task(first(bus, POD, 6))
+        for number in range(3):
+            await bus.append(POD, b"%d" % number)
+        server.restart(kill=kill)
+        journal = [b"3", b"4", b"5"]
+        for number, data in enumerate(journal):
+            await append_until_acknowledged(bus, data, f"id-{number}")
+        assert [message.data for message in await following] == [b"0", b"1", b"2", *journal]
+
+    @pytest.mark.parametrize("kill", [False, True])
+    async def test_a_consumer_goes_on_after_a_restart(self, server: NatsServer, bus: JetStreamBus, kill: bool) -> None:
+        consumer = await bus.consumer("c", POD, ack_wait=1.0)
+        await bus.append(POD, b"0")
+        (delivery,) = await take(consumer, 1)
+        await delivery.ack()
+        server.restart(kill=kill)
+        await append_until_acknowledged(bus, b"1", "id-1")
+        found = b""
+        while found != b"1":
+            (delivery,) = await take(consumer, 1)
+            await delivery.ack()
+            found = delivery.message.data
+        await consumer.close()
+
+    async def test_a_journal_is_written_across_restarts(self, server: NatsServer, bus: JetStreamBus) -> None:
+        journal = await Journal.open(bus, POD, attempt=1)
+
+        async def write() -> None:
+            for number in range(300):
+                await journal.append({"type": "progress", "n": number})
+
+        writing = asyncio.create_task(write())
+        for kill in (True, False, True):
+            reached = journal.last
+            while journal.last < reached + 40 and not writing.done():  # noqa: ASYNC110  # a journal tells nobody
+                await asyncio.sleep(0.005)
+            await asyncio.to_thread(server.restart, kill=kill)
+        await asyncio.wait_for(writing, 40)
+        numbers = [int(message.data.partition(b'"n":')[2].rstrip(b"}")) for message in await stored(bus, POD)]
+        assert numbers == list(range(300))
+
+
+async def append_until_acknowledged(bus: JetStreamBus, data: bytes, message_id: str) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await bus.append(POD, data, message_id=message_id)
+                return
+            except BusUnavailable:
+                await asyncio.sleep(0.02)
