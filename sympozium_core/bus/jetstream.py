@@ -7,13 +7,10 @@ artifacts and `purge` are for users of the control plane.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import secrets
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
 from contextlib import aclosing, suppress
-from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -22,10 +19,10 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from sympozium_core.bus import nats_stream, subjects, validation
-from sympozium_core.bus.frames import STATUS
 from sympozium_core.bus.mailbox import Mailbox
 from sympozium_core.bus.nats_consumer import JetStreamConsumer, open_consumer
-from sympozium_core.bus.nats_errors import NoMessage, api_error, translated
+from sympozium_core.bus.nats_errors import NoMessage, translated
+from sympozium_core.bus.nats_messages import acknowledgement, live_message, raw_message, stored_message, wide
 from sympozium_core.bus.nats_objects import Artifacts
 from sympozium_core.bus.nats_pull import Pull, settle, stored
 from sympozium_core.bus.nats_stream import StreamLimits
@@ -75,12 +72,13 @@ class JetStreamBus(Bus):
 
         Raises BusUnavailable when the server does not answer within `timeout` seconds, BusDenied when it does not take the user.
         """
-        client = Client()
+        client, begun = Client(), False
         bus = cls(client, inbox_prefix)
         options = {"user": user, "password": password, "token": token, "user_credentials": credentials_file}
         try:
             async with asyncio.timeout(timeout):
                 await _await_port(url)
+                begun = True
                 connecting = client.connect(
                     url,
                     name="sympozium",
@@ -96,8 +94,9 @@ class JetStreamBus(Bus):
                 )
                 await bus._answer(_CONNECT, connecting, "connecting")
         except (BusDenied, BusUnavailable, OSError, TimeoutError) as error:
-            with suppress(nats.errors.Error, OSError):
-                await client.close()
+            if begun:
+                with suppress(nats.errors.Error, OSError):
+                    await client.close()
             host = urlsplit(url).hostname
             if isinstance(error, BusDenied):
                 raise BusDenied(f"NATS at {host} does not take this user") from error
@@ -130,7 +129,7 @@ class JetStreamBus(Bus):
         if message_id:
             sent["Nats-Msg-Id"] = message_id
         try:
-            return _ack(subject, await self._request(subject, data, sent))
+            return acknowledgement(subject, await self._request(subject, data, sent))
         except Fenced:
             if not message_id or (known := await self._stored_before(subject, message_id)) is None:
                 raise
@@ -142,27 +141,27 @@ class JetStreamBus(Bus):
 
     async def read(self, subject: str, *, after: int = 0) -> AsyncGenerator[Message, None]:
         validation.check_filter(subject)
-        newest = await self._last(_wide(subject))
+        newest = await self._last(wide(subject))
         if newest is None or newest.sequence <= after:
             return
-        messages = stored(self._client, self._context, subjects.STREAM, _wide(subject), after, newest.sequence, self._pulls)
+        messages = stored(self._client, self._context, subjects.STREAM, wide(subject), after, newest.sequence, self._pulls)
         async with aclosing(messages) as found:
             async for message in found:
-                yield _stored_message(message)
+                yield stored_message(message)
 
     async def follow(self, subject: str, *, after: int = 0) -> AsyncGenerator[Message, None]:
         validation.check_filter(subject)
-        messages = stored(self._client, self._context, subjects.STREAM, _wide(subject), after, None, self._pulls)
+        messages = stored(self._client, self._context, subjects.STREAM, wide(subject), after, None, self._pulls)
         async with aclosing(messages) as found:
             async for message in found:
-                yield _stored_message(message)
+                yield stored_message(message)
         raise BusUnavailable("the bus is closed")
 
     async def consumer(self, name: str, subject: str, *, ack_wait: float = 30.0, max_pending: int = 256) -> Consumer:
         validation.check_consumer(name)
         validation.check_filter(subject)
-        await open_consumer(self._context, subjects.STREAM, name, _wide(subject), ack_wait, max_pending)
-        consumer = JetStreamConsumer(self._client, subjects.STREAM, name, _stored_message, self._pulls)
+        await open_consumer(self._context, subjects.STREAM, name, wide(subject), ack_wait, max_pending)
+        consumer = JetStreamConsumer(self._client, subjects.STREAM, name, stored_message, self._pulls)
         await consumer.start()
         return consumer
 
@@ -186,7 +185,7 @@ class JetStreamBus(Bus):
                 await subscription.unsubscribe()
 
         async def heard(message: Msg) -> None:
-            mailbox.put(_live_message(message))
+            mailbox.put(live_message(message))
 
         mailbox = Mailbox(subject, on_close=leave)
         with translated(f"subscribing to {subject}"):
@@ -215,7 +214,7 @@ class JetStreamBus(Bus):
 
     async def purge(self, subject: str) -> None:
         validation.check_filter(subject)
-        request = self._context.purge_stream(subjects.STREAM, subject=_wide(subject))
+        request = self._context.purge_stream(subjects.STREAM, subject=wide(subject))
         await self._answer(_API, request, f"purging {subject}")
 
     async def close(self) -> None:
@@ -259,7 +258,7 @@ class JetStreamBus(Bus):
         """
         probe = {"Nats-Msg-Id": message_id, "Nats-Expected-Last-Msg-Id": secrets.token_hex(16)}
         try:
-            return _ack(subject, await self._request(subject, b"", probe))
+            return acknowledgement(subject, await self._request(subject, b"", probe))
         except Permanent:
             return None
 
@@ -269,8 +268,7 @@ class JetStreamBus(Bus):
             raw = await self._answer(_API, request, f"reading the last message on {pattern}")
         except NoMessage:
             return None
-        headers = _own(raw.headers)
-        return Message(str(raw.subject), raw.data or b"", headers, sequence=int(raw.seq or 0), time=_seconds(raw.time))
+        return raw_message(raw)
 
     def _check_connected(self) -> None:
         if not self._client.is_connected:
@@ -279,12 +277,12 @@ class JetStreamBus(Bus):
     async def _on_error(self, error: Exception) -> None:
         """nats-py prints to the terminal unless it is given this."""
         _log.debug("NATS: %s", error)
-        message = str(error)
-        if isinstance(error, nats.errors.AuthorizationError):
+        message = str(error).lower()  # as nats-py passes it on
+        if isinstance(error, nats.errors.AuthorizationError) or "authorization violation" in message:
             _fail(self._waiting.get(_CONNECT, set()), BusDenied("not authorized"))
-        elif "permissions violation for publish" in message.lower():
+        elif "permissions violation for publish" in message:
             for subject, waiting in self._waiting.items():
-                if f'"{subject}"' in message or (subject == _API and f'"{_API}' in message):
+                if f'"{subject.lower()}"' in message or (subject == _API and f'"{_API.lower()}' in message):
                     _fail(waiting, BusDenied(f"this user may not use {subject}"))
 
     async def _on_disconnected(self) -> None:
@@ -311,19 +309,6 @@ def _fail(waiting: set[asyncio.Future[None]], error: SympoziumError) -> None:
             future.exception()
 
 
-def _ack(subject: str, answer: Msg) -> Ack:
-    """The answer of JetStream to an append: ``{"stream", "seq", "duplicate"}`` or ``{"error": {"code", "err_code", "description"}}``."""
-    try:
-        told = json.loads(answer.data)
-        error = told.get("error")
-        if error is None:
-            return Ack(int(told["seq"]), bool(told.get("duplicate", False)))
-        code, description = int(error.get("err_code", 0)), str(error.get("description", ""))
-    except (ValueError, KeyError, TypeError, AttributeError) as broken:
-        raise BusUnavailable(f"the acknowledgement of an append to {subject} cannot be read") from broken
-    raise api_error(code, description, subject)
-
-
 async def _await_port(url: str) -> None:
     """nats-py waits two seconds after a first attempt that failed, so the port is tried before it is asked."""
     parts = urlsplit(url)
@@ -337,32 +322,3 @@ async def _await_port(url: str) -> None:
             with suppress(OSError):
                 await writer.wait_closed()
             return
-
-
-def _wide(pattern: str) -> str:
-    """The filter in the form that JetStream can compare with the stream's subjects: all four tokens."""
-    return subjects.journal(*subjects.journal_filter(pattern))
-
-
-def _own(headers: Mapping[str, str] | None) -> dict[str, str]:
-    """Headers without the server's; what nats-py makes of the line of a status is not one."""
-    dropped = "Description" if STATUS in (headers or {}) else ""
-    return {name: value for name, value in (headers or {}).items() if not name.lower().startswith("nats-") and name != dropped}
-
-
-def _live_message(message: Msg) -> Message:
-    """What the appender of a stored message waits on is nobody else's business."""
-    reply = "" if subjects.is_stored(message.subject) else message.reply
-    return Message(message.subject, bytes(message.data), _own(message.headers), reply=reply)
-
-
-def _stored_message(message: Msg) -> Message:
-    metadata = message.metadata
-    at = metadata.timestamp.timestamp()
-    return Message(message.subject, bytes(message.data), _own(message.headers), sequence=metadata.sequence.stream, time=at)
-
-
-def _seconds(at: datetime | str | None) -> float:
-    if isinstance(at, str):
-        at = datetime.fromisoformat(at[:26].rstrip("Z") + "+00:00")
-    return at.timestamp() if at is not None else time.time()

@@ -89,8 +89,6 @@ async def _cancel(target: Target, created: Mapping[str, Any]) -> None:
 
 
 async def _show(target: Target, created: Mapping[str, Any], live: Live | None) -> Mapping[str, Any]:
-    from sympozium_core.clock import parse_rfc3339
-
     metadata = created["metadata"]
     namespace, name = metadata["namespace"], metadata["name"]
     if live is not None:

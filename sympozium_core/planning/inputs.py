@@ -45,6 +45,8 @@ class RunInputs:
     missing_skills: tuple[str, ...] = ()
     agent_command: tuple[str, ...] = ()
     bridge_command: tuple[str, ...] = ()
+    bridge_hooks: tuple[str, ...] = ()
+    """Entry points of the installed plugins that the bridge loads, sorted by name."""
 
 
 def skill_refs(run: Mapping[str, Any], instance: Mapping[str, Any]) -> list[Mapping[str, Any]]:

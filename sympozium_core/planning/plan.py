@@ -56,6 +56,7 @@ def make_plan(inputs: RunInputs) -> RunPlan:
         limits=_limits(run, inputs.instance),
         sandbox=inputs.sandbox.name,
         pod=_pod(inputs, skills),
+        bridge_hooks=inputs.bridge_hooks,
         notes=_notes(inputs),
     )
 

@@ -15,6 +15,7 @@ from sympozium_core.planning.plan import SHELL_SKILL
 from sympozium_core.planning.policy import DEFAULT_POLICY, EffectivePolicy, effective_policy
 from sympozium_core.planning.skills import LEGACY_PREFIX, FoundSkill, attach
 from sympozium_core.registry import calls
+from sympozium_core.registry.catalogue import installed
 from sympozium_core.registry.drivers import Drivers
 from sympozium_core.registry.relay import Relay
 from sympozium_core.resources import load
@@ -91,6 +92,7 @@ class Directory:
             missing_skills=missing,
             agent_command=self._commands["agent"],
             bridge_command=self._commands["bridge"],
+            bridge_hooks=tuple(entry.value for entry in installed([names.GROUP_BRIDGE_HOOKS])),
         )
 
     async def credentials(self, namespace: str, secret: str) -> Mapping[str, str]:

@@ -150,19 +150,22 @@ class Informer:
             timeout=self._watch_seconds * (1 + random.random()),
         )
         received = False
+        lasting = loop.call_later(SHORTEST_WATCH, self._well)  # a quiet watch that lasts is well too
         try:
             async for event in stream:
-                self.problem = ""
                 if not received and event.type != "BOOKMARK":
                     received = True
-                    self._attempts.succeeded()
+                    self._well()
                 self._apply(event)
         finally:
+            lasting.cancel()
             await _close(stream)
         if not received and loop.time() - began < SHORTEST_WATCH:
             await asyncio.sleep(self._attempts.failed())
-        else:
-            self._attempts.succeeded()
+
+    def _well(self) -> None:
+        self.problem = ""
+        self._attempts.succeeded()
 
     def _apply(self, event: WatchEvent) -> None:
         version = metadata(event.object).get("resourceVersion") or ""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sympozium_core.contracts.cluster import Forbidden, Gone, metadata
+from sympozium_core.contracts.cluster import Forbidden, Gone, User, metadata
+from sympozium_core.embedded.store import Store, StoreOptions
 from sympozium_core.errors import Temporary
 from sympozium_core.reconcile.backoff import BackOff
 from sympozium_core.reconcile.cache import Cache
@@ -192,6 +194,24 @@ async def test_a_watch_that_ends_at_once_again_and_again_does_not_spin(line: Any
     began, calls = loop.time(), len(line.calls)
     await until(lambda: loop.time() - began > 0.1)
     assert len(line.calls) - calls <= 5
+
+
+async def test_a_quiet_watch_that_lasts_is_no_problem_any_more(
+    tmp_path: Path, make_line: Any, background: Any, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sympozium_core.reconcile.informer.SHORTEST_WATCH", 0.05)
+    store = await Store.open(tmp_path / "quiet.db", kinds=[CONFIG_MAP], options=StoreOptions(bookmark_seconds=600))
+    line = make_line(store.as_user(User("test")))
+    informer = Informer(line, CONFIG_MAP, back_off=QUICK)
+    running = background(informer.run())
+    await informer.synced.wait()
+    line.cut()
+    await until(lambda: informer.problem)
+    line.mend()
+    await until(lambda: not informer.problem)
+    running.cancel()
+    await asyncio.wait((running,))
+    await store.close()
 
 
 async def test_only_what_the_selector_and_namespace_take(cluster: Any, background: Any, until: Any) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -124,14 +123,13 @@ async def test_a_missing_program_is_named(bench: Bench) -> None:
 async def test_a_full_disk_is_temporary_and_says_what_to_do(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "none", str(disk)], check=True)
+    await _run("mount", "-t", "tmpfs", "-o", "size=128k", "none", str(disk))
     bench = Bench(ProcessSandbox(), disk / "sandbox")
     try:
         await bench.sandbox.open(bench.context())
         filler = disk / "filler"
-        with filler.open("wb") as file, pytest.raises(OSError, match="No space"):
-            file.write(b"x" * 300_000)
-            file.flush()
+        with pytest.raises(OSError, match="No space"):
+            filler.write_bytes(b"x" * 300_000)
         with pytest.raises(Temporary, match="No space left") as caught:
             await bench.start(agent("exit 0"))
         assert "free space" in caught.value.hint
@@ -142,7 +140,12 @@ async def test_a_full_disk_is_temporary_and_says_what_to_do(tmp_path: Path) -> N
         for pod_id in await bench.sandbox.pods():
             await bench.sandbox.remove(pod_id)
         await bench.sandbox.close()
-        subprocess.run(["umount", str(disk)], check=True)
+        await _run("umount", str(disk))
+
+
+async def _run(*command: str) -> None:
+    process = await asyncio.create_subprocess_exec(*command)
+    assert await process.wait() == 0
 
 
 async def test_limits_are_those_of_the_plan(bench: Bench) -> None:

@@ -11,7 +11,7 @@ from sympozium_core.contracts.cluster import NotFound, Object
 from sympozium_core.controllers.agentrun import journal
 from sympozium_core.controllers.agentrun.context import INDEX_INSTANCE, RunContext, instance_key
 from sympozium_core.controllers.agentrun.outcome import Outcome
-from sympozium_core.controllers.agentrun.status import status_of, write_status
+from sympozium_core.controllers.agentrun.status import conditions, status_of, write_status
 from sympozium_core.names import Phase
 from sympozium_core.reconcile.controller import Result
 from sympozium_core.resources.kinds import AGENT_RUN
@@ -39,6 +39,9 @@ async def end(context: RunContext, run: Object, outcome: Outcome) -> Result | No
             "completedAt": rfc3339(now),
             "tokenUsage": usage,
             "queuePosition": None,
+            "conditions": conditions(
+                run, "Complete", outcome.phase is Phase.SUCCEEDED, outcome.reason, outcome.message[:1000], context.clock
+            ),
         },
     )
     entry = {"type": "ended", "phase": outcome.phase, "reason": outcome.reason, "message": outcome.message}

@@ -34,6 +34,14 @@ async def result(bus: Bus, uid: str) -> Mapping[str, Any] | None:
     return None
 
 
+async def started(bus: Bus, uid: str, attempt: int) -> Mapping[str, Any] | None:
+    """What the bridge of this attempt said when it started; None while it has not."""
+    async for found in read_entries(bus, uid, who=subjects.POD):
+        if found.entry["type"] == EntryType.STARTED and found.entry.get("attempt") == attempt:
+            return found.entry
+    return None
+
+
 async def attempt_was_announced(bus: Bus, uid: str, pod: str) -> bool:
     """Whether the pod of this id was ever started: its announcement is durable before its first process is."""
     async for found in read_entries(bus, uid, who=subjects.CONTROL):

@@ -1,4 +1,4 @@
-"""The durable consumer of every run's journal: wakes the run's reconcile at its result, and tells the plugins of each entry."""
+"""The durable consumer of every run's journal: wakes the run's reconcile when its tools are ready and at its result, and tells the plugins of each entry."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from sympozium_core.contracts.bus import Bus, BusUnavailable, Message
 log = logging.getLogger(__name__)
 
 CONSUMER = "controller"
+WAKING = (EntryType.STARTED, EntryType.RESULT)
+"""Entries that change what the run's status says."""
 
 Told = Callable[[str, JournalEntry], None]
 """Called with the run's UID and the entry, at least once for each."""
@@ -37,7 +39,7 @@ async def _consume(bus: Bus, wake: Callable[[str], None], tell: Told) -> None:
             uid = subjects.uid_of(message.subject)
             async with aclosing(entries(_only(message), fetch=lambda of, since: bus.read(of, after=since))) as found:
                 async for entry in found:
-                    if entry.entry["type"] == EntryType.RESULT:
+                    if entry.entry["type"] in WAKING:
                         wake(uid)
                     tell(uid, entry)
             await delivery.ack()

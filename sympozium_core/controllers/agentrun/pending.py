@@ -10,7 +10,7 @@ from sympozium_core.contracts.plan import RunPlan, digest, to_json
 from sympozium_core.controllers.agentrun import finished, plans, queued
 from sympozium_core.controllers.agentrun.context import RunContext
 from sympozium_core.controllers.agentrun.outcome import Outcome, cancelled
-from sympozium_core.controllers.agentrun.status import status_of, write_status
+from sympozium_core.controllers.agentrun.status import conditions, status_of, write_status
 from sympozium_core.errors import Permanent, Refused
 from sympozium_core.names import Phase, Reason
 from sympozium_core.planning.inputs import RunInputs
@@ -39,7 +39,10 @@ async def plan(context: RunContext, run: Object) -> Result | None:
             reason = next((reason for reason in Reason if reason == error.reason), Reason.INFRASTRUCTURE_ERROR)
             return await finished.end(context, run, Outcome(Phase.FAILED, reason, error.message))
         await plans.keep(context.bus, made)
-        run = await write_status(context.cluster, run, _stamp(inputs, made))
+        planned = conditions(
+            run, "Planned", True, "Planned", f"policy {inputs.policy.name}, sandbox {made.sandbox}", context.clock
+        )
+        run = await write_status(context.cluster, run, {**_stamp(inputs, made), "conditions": planned})
         _tell(context, run, inputs, made)
     return await queued.wait(context, run)
 

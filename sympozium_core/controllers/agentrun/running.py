@@ -7,7 +7,7 @@ from sympozium_core.contracts.sandbox import PodStatus
 from sympozium_core.controllers.agentrun import attempts, finished, journal, plans
 from sympozium_core.controllers.agentrun.context import RunContext
 from sympozium_core.controllers.agentrun.outcome import Outcome, cancelled, from_pod, from_result, timed_out
-from sympozium_core.controllers.agentrun.status import status_of
+from sympozium_core.controllers.agentrun.status import conditions, status_of, write_status
 from sympozium_core.reconcile.controller import Result
 
 
@@ -19,6 +19,7 @@ async def tend(context: RunContext, run: Object) -> Result | None:
         return await finished.end(context, run, from_result(result))
     if run["spec"].get("cancel"):
         return await stop(context, run, cancelled("cancelled on request"))
+    run = await _tell_of_tools(context, run)
     plan = await plans.load(context.bus, uid)
     left = attempts.deadline_of(run, plan.limits.timeout) + context.settings.deadline_grace - context.clock.now()
     if left <= 0:
@@ -35,6 +36,25 @@ async def tend(context: RunContext, run: Object) -> Result | None:
     if _gone(pod_status):
         return await _after(context, run, pod_status, plan.limits.max_attempts)
     return Result(requeue_after=left)
+
+
+async def _tell_of_tools(context: RunContext, run: Object) -> Object:
+    """Once an attempt's tools are known: which name several skills serve, and whose server did not come up."""
+    if status_of(run).get("toolsOfAttempt") == status_of(run)["attempt"]:
+        return run
+    started = await journal.started(context.bus, run["metadata"]["uid"], int(status_of(run)["attempt"]))
+    if started is None:
+        return run
+    trouble = [
+        f"{each['tool']} is served by {', '.join(each['servers'])}: {each['chosen']} is the default"
+        for each in started.get("conflicts") or []
+    ]
+    missing = [f"the server of skill {server} did not come up" for server in started.get("missing") or []]
+    reason = "ServerMissing" if missing else "NameConflict" if trouble else "Ready"
+    for message in (*trouble, *missing):
+        context.warning(run, reason, message)
+    ready = conditions(run, "ToolsReady", not missing, reason, "; ".join((*missing, *trouble)), context.clock)
+    return await write_status(context.cluster, run, {"toolsOfAttempt": started["attempt"], "conditions": ready})
 
 
 async def stop(context: RunContext, run: Object, otherwise: Outcome) -> Result | None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sympozium_core.clock import Clock
 from sympozium_core.contracts.cluster import Cluster, Object
 from sympozium_core.names import Phase
+from sympozium_core.reconcile.conditions import with_condition
 from sympozium_core.resources.kinds import AGENT_RUN
 
 _TWINS = {"result": "output", "startedAt": "startTime", "completedAt": "completionTime"}
@@ -22,6 +24,14 @@ def phase_of(run: Mapping[str, Any]) -> Phase | None:
     """None for a run that no controller has seen."""
     phase = status_of(run).get("phase")
     return Phase(phase) if phase else None
+
+
+def conditions(run: Mapping[str, Any], type: str, value: bool, reason: str, message: str, clock: Clock) -> list[Any]:
+    """The run's conditions with this one set, for `write_status`."""
+    generation = run["metadata"].get("generation")
+    status = with_condition(status_of(run), type, value, reason=reason, message=message, generation=generation, now=clock.now())
+    found: list[Any] = status["conditions"]
+    return found
 
 
 async def write_status(cluster: Cluster, run: Mapping[str, Any], changes: Mapping[str, Any]) -> Object:

@@ -118,9 +118,10 @@ class LauncherClient:
                     self._ended(message)
                 elif (future := self._calls.get(message["id"])) is not None and not future.done():
                     future.set_result(message)
+        if not self._closing:
+            self._died()  # Before the calls fail: whoever hears of it finds the recovery under way.
         for future in self._calls.values():
             if not future.done():
                 future.set_exception(Temporary("the launcher of the sandbox has ended", hint="try again"))
         if not self._closing:
             await self._gone()
-            self._died()

@@ -1,0 +1,121 @@
+"""What a run leaves on a machine: processes, found by the marker of their pod, and files below a data directory.
+
+For tests that say "nothing is left" or "this is nowhere to be seen": they look at the machine and believe no component.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sympozium_core import names
+
+
+@dataclass(frozen=True)
+class Process:
+    pid: int
+    argv: tuple[str, ...]
+    environment: bytes
+    """As /proc has it: ``NAME=value`` with NUL between."""
+
+    def variable(self, name: str) -> str:
+        for item in self.environment.split(b"\0"):
+            key, _, value = item.partition(b"=")
+            if key == name.encode():
+                return value.decode("utf-8", "replace")
+        return ""
+
+    @property
+    def pod(self) -> str:
+        return self.variable(names.ENV_POD)
+
+    @property
+    def container(self) -> str:
+        return self.variable(names.ENV_CONTAINER)
+
+    def runs_module(self, module: str) -> bool:
+        """It is the interpreter that runs ``-m module``, not a wrapper that has this among its arguments."""
+        return "python" in os.path.basename(self.argv[0] if self.argv else "") and module in " ".join(self.argv)
+
+
+def processes() -> Iterator[Process]:
+    """Every live process of this machine that may be read."""
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            state = Path(f"/proc/{name}/stat").read_bytes().rpartition(b")")[2].split()[0]
+            argv = Path(f"/proc/{name}/cmdline").read_bytes()
+            environment = Path(f"/proc/{name}/environ").read_bytes()
+        except OSError:
+            continue
+        if state != b"Z":
+            words = tuple(word.decode("utf-8", "replace") for word in argv.split(b"\0")[:-1])
+            yield Process(int(name), words, environment)
+
+
+def of_run(uid: str) -> list[Process]:
+    """Every process of every pod of a run."""
+    return [process for process in processes() if uid in process.pod]
+
+
+def below(parent: int) -> list[Process]:
+    """The children of a process."""
+    return [process for process in processes() if _parent(process.pid) == parent]
+
+
+def launcher_of(server: int) -> Process:
+    """The process that starts the containers of a server. Raises LookupError when there is none."""
+    return next((child for child in below(server) if any("launcher" in word for word in child.argv)), None) or _none(server)
+
+
+def _none(server: int) -> Process:
+    raise LookupError(f"process {server} has no launcher")
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def pods_on_disk(data_dir: Path) -> list[str]:
+    """Folders of pods, whichever driver made them, those on their way out included."""
+    return sorted(str(found.relative_to(data_dir)) for found in data_dir.glob("pods/*/*") if "run-" in found.name)
+
+
+def files_with(data_dir: Path, needle: str) -> list[str]:
+    """Files below a directory that contain this text in UTF-8, its names included."""
+    wanted, found = needle.encode(), []
+    for path in sorted(data_dir.rglob("*")):
+        if wanted in os.fsencode(path):
+            found.append(str(path))
+        elif path.is_file() and not path.is_symlink() and wanted in path.read_bytes():
+            found.append(str(path))
+    return found
+
+
+def wait_for(condition: Callable[[], bool], what: str, *, within: float = 10.0) -> None:
+    """For what the machine tells nobody about, such as a file or a process: looks until it is so. Raises AssertionError."""
+    end = time.monotonic() + within
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {within:g} s: {what}")
+        time.sleep(0.002)
+
+
+def gone(uid: str, data_dir: Path, *, within: float = 10.0) -> None:
+    """Returns when no process and no folder of a run is left. Raises AssertionError that names what is."""
+    end = time.monotonic() + within
+    while True:
+        left = [f"process {p.pid} {p.container} {' '.join(p.argv)[:120]}" for p in of_run(uid)]
+        left += [folder for folder in pods_on_disk(data_dir) if uid in folder]
+        if not left:
+            return
+        if time.monotonic() > end:
+            raise AssertionError(f"left after {within:g} s: {left}")
+        time.sleep(0.01)
