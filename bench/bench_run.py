@@ -98,7 +98,7 @@ async def one_run(target: Target, task: str) -> tuple[float, dict[str, Any], str
 
 
 @contextlib.asynccontextmanager
-async def served(folder: Path, sandbox: str) -> AsyncIterator[Target]:
+async def served(folder: Path, sandbox: str, warm_pods: int = 0) -> AsyncIterator[Target]:
     """A server in a process of its own."""
     command = [
         sys.executable,
@@ -170,6 +170,18 @@ async def warm(server: TimedServer, target: Target, count: int) -> None:
         first.append((server.at[0] - created) * 1000)
     show("server up: create -> first model request", first)
     show("server up: create -> Succeeded", whole)
+
+
+async def waiting(server: TimedServer, target: Target, count: int) -> None:
+    """With a started pod waiting: each run takes it, and the next one is awaited before the next run."""
+    first = []
+    await one_run(target, "hello")
+    for _ in range(count):
+        await asyncio.sleep(2.0)  # until the next pod is up: nothing outside tells of it
+        server.at.clear()
+        created, _, _ = await one_run(target, "hello")
+        first.append((server.at[0] - created) * 1000)
+    show("a started runner waiting: create -> first model request", first)
 
 
 async def turns(server: TimedServer, target: Target, kind: str, count: int) -> list[float]:
@@ -250,6 +262,10 @@ async def main() -> None:
     async with TimedServer(key=KEY, model="bench", script=script(20)) as server:
         with tempfile.TemporaryDirectory() as cold_folder:
             await cold(server, Path(cold_folder), count, options.sandbox)
+        with tempfile.TemporaryDirectory() as folder:
+            async with served(Path(folder), options.sandbox, warm_pods=1) as target:
+                await prepare(target, server.base_url)
+                await waiting(server, target, count)
         with tempfile.TemporaryDirectory() as folder:
             async with served(Path(folder), options.sandbox) as target:
                 await prepare(target, server.base_url)

@@ -80,8 +80,9 @@ class Model(threading.Thread):
         data = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events) + b"data: [DONE]\n\n"
         head = f"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: {len(data)}\r\n\r\n".encode()
         self.sizes.append(length)
-        connection.sendall(head + data)
+        # Before the send: this thread may sleep after it until the runner has asked again, and the gap would come out as nothing.
         self.spans.append((begin, time.perf_counter()))
+        connection.sendall(head + data)
         return True
 
 
@@ -170,6 +171,8 @@ def idle(pid: int) -> bool:
 
 
 def cases(runs: int) -> None:
+    """CPU per turn is the least of all runs less that of the first case, which has no turn with a tool: load does not move it much."""
+    idle_cpu = 0.0
     for turns, tool, arguments in (
         (0, "", {}),
         (10, "list_directory", {"path": "/workspace"}),
@@ -180,8 +183,11 @@ def cases(runs: int) -> None:
         model = Model(turns, tool, arguments)
         model.sizes.clear()
         done = [one_run(model) for _ in range(runs)]
+        cpu = min(run["cpu"] for run in done)
+        idle_cpu = cpu if not turns else idle_cpu
         row(
             f"{turns} turns {tool}".strip(),
+            cpu_ms_per_turn=round((cpu - idle_cpu) / turns, 2) if turns else None,
             start_to_first_request_ms=summary([run["first"] for run in done]),
             per_turn_ms=summary([gap for run in done for gap in run["gaps"]]) if turns else None,
             last_answer_to_exit_ms=summary([run["exit"] for run in done]),

@@ -23,6 +23,8 @@ class ControllerSettings:
     """Runs at once over all instances; more wait in Queued. Each is three small processes when embedded."""
     max_run_history: int = 50
     """Finished runs kept per instance; the oldest beyond are deleted with their journal."""
+    warm_pods: int = 0
+    """Started pods that wait for a run, for each of the plans used last: a run that finds one starts in a tenth of a second."""
     stop_grace: float = 5.0
     """Seconds in which a cancelled pod may still write its result."""
     deadline_grace: float = 15.0

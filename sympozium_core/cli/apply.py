@@ -44,12 +44,12 @@ async def _apply_all(arguments: argparse.Namespace, manifests: list[Manifest]) -
     async with reach(settings_of(arguments)) as target:
         for manifest in manifests:
             try:
-                done = await _apply(target.cluster, manifest, arguments)
+                title, done = await _apply(target.cluster, manifest, arguments)
             except SympoziumError as error:
                 print(f"{manifest.origin}: {_title(manifest)}: {explain(error).removeprefix('error: ')}", file=sys.stderr)
                 code = code or exit_code(error)
                 continue
-            print(f"{_title(manifest)} {done}{' (dry run)' if arguments.dry_run else ''}")
+            print(f"{title} {done}{' (dry run)' if arguments.dry_run else ''}")
     return code
 
 
@@ -58,7 +58,8 @@ def _title(manifest: Manifest) -> str:
     return f"{manifest.kind.singular}/{metadata.get('name') or metadata.get('generateName', '')}"
 
 
-async def _apply(cluster: Cluster, manifest: Manifest, arguments: argparse.Namespace) -> str:
+async def _apply(cluster: Cluster, manifest: Manifest, arguments: argparse.Namespace) -> tuple[str, str]:
+    """What it is called now, and what was done."""
     from sympozium_core.contracts.cluster import NotFound
 
     kind, wanted = manifest.kind, copy.deepcopy(manifest.object)
@@ -67,18 +68,18 @@ async def _apply(cluster: Cluster, manifest: Manifest, arguments: argparse.Names
         metadata.setdefault("namespace", arguments.namespace)
     namespace = metadata.get("namespace")
     if not metadata.get("name"):
-        await cluster.create(kind, wanted, dry_run=arguments.dry_run)
-        return "created"
+        created = await cluster.create(kind, wanted, dry_run=arguments.dry_run)
+        return f"{kind.singular}/{created['metadata']['name']}", "created"
     try:
         stored = await cluster.get(kind, namespace, metadata["name"])
     except NotFound:
         await cluster.create(kind, annotated(wanted), dry_run=arguments.dry_run)
-        return "created"
+        return _title(manifest), "created"
     patch = three_way(wanted, stored)
     if not patch:
-        return "unchanged"
+        return _title(manifest), "unchanged"
     await cluster.patch(kind, namespace, metadata["name"], patch, dry_run=arguments.dry_run)
-    return "configured"
+    return _title(manifest), "configured"
 
 
 def annotated(wanted: Mapping[str, Any]) -> dict[str, Any]:

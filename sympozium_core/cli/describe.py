@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sympozium_core.cli.output import age, print_rows, printable_lines
+from sympozium_core.cli.output import age, print_rows, without_values
+from sympozium_core.cli.printable import printable, printable_lines
 from sympozium_core.cli.target import add_scope, reach, run_async, settings_of
 
 
@@ -38,9 +39,7 @@ async def _describe(arguments: argparse.Namespace) -> int:
             for event in await list_all(target.cluster, kinds.EVENT, namespace)
             if (event.get("involvedObject") or {}).get("uid") == found["metadata"]["uid"]
         ]
-    if kind is kinds.SECRET:
-        found = {**found, "data": dict.fromkeys(found.get("data") or {}, "<hidden>")}
-    _print(found, events)
+    _print(without_values(found), events)
     return 0
 
 
@@ -68,11 +67,11 @@ def _print_tree(value: Any, indent: str) -> None:
     items = value.items() if isinstance(value, Mapping) else enumerate(value)
     for key, item in items:
         if isinstance(item, Mapping | list) and item:
-            print(f"{indent}{key}:")
+            print(f"{indent}{printable(str(key))}:")
             _print_tree(item, indent + "  ")
         else:
             lines = printable_lines(str(item)).splitlines() or [""]
-            print(f"{indent}{key}: {lines[0]}")
+            print(f"{indent}{printable(str(key))}: {lines[0]}")
             for line in lines[1:]:
                 print(f"{indent}  {line}")
 
@@ -82,16 +81,15 @@ def _print_events(events: Sequence[Mapping[str, Any]]) -> None:
         print("Events:       <none>")
         return
     print("Events:")
-    ordered = sorted(events, key=lambda event: str(event.get("lastTimestamp") or event["metadata"].get("creationTimestamp")))
     rows = []
-    for event in ordered:
+    for event in events:
         count = int(event.get("count") or 1)
-        when = age(str(event.get("lastTimestamp") or event["metadata"].get("creationTimestamp")))
+        moment = age(str(event.get("lastTimestamp") or event["metadata"].get("creationTimestamp")))
         rows.append(
             [
                 "  " + str(event.get("type")),
                 str(event.get("reason")),
-                when + (f" (x{count})" if count > 1 else ""),
+                moment + (f" (x{count})" if count > 1 else ""),
                 printable_lines(str(event.get("message"))),
             ]
         )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from sympozium_core.cli.failures import Exit, exit_code, explain
 from sympozium_core.cli.output import add_output, print_objects
 from sympozium_core.cli.target import add_scope, namespace_of, reach, run_async, settings_of
 
@@ -39,25 +41,43 @@ def show(arguments: argparse.Namespace, kind: ResourceType, wanted: list[str]) -
 
 async def _show(arguments: argparse.Namespace, kind: ResourceType, wanted: list[str]) -> int:
     namespace = namespace_of(arguments) if kind.namespaced else None
-    objects: list[Mapping[str, Any]]
+    code: int = Exit.OK
     async with reach(settings_of(arguments)) as target:
         if wanted:
-            objects = [
-                await target.cluster.get(kind, namespace or (arguments.namespace if kind.namespaced else None), name)
-                for name in wanted
-            ]
+            objects, code = await _named(target.cluster, kind, arguments.namespace if kind.namespaced else None, wanted)
         else:
             objects = await list_all(target.cluster, kind, namespace, arguments.selector)
+    if not objects and code:
+        return code
     if not objects and arguments.output in ("table", "wide"):
         where = "" if namespace is None else f" in namespace {namespace}"
         print(f"no {kind.plural}{where}")
         return 0
     print_objects(kind, objects, arguments.output, single=len(wanted) == 1, everywhere=namespace is None and kind.namespaced)
-    return 0
+    return code
+
+
+async def _named(
+    cluster: Cluster, kind: ResourceType, namespace: str | None, wanted: list[str]
+) -> tuple[list[Mapping[str, Any]], int]:
+    """Those that are there, and the code of the first that is not; each of these is said."""
+    from sympozium_core.contracts.cluster import NotFound
+
+    found: list[Mapping[str, Any]] = []
+    code: int = Exit.OK
+    for name in wanted:
+        try:
+            found.append(await cluster.get(kind, namespace, name))
+        except NotFound as error:
+            print(explain(error), file=sys.stderr)
+            code = code or exit_code(error)
+    return found, code
 
 
 async def list_all(cluster: Cluster, kind: ResourceType, namespace: str | None, selector: str = "") -> list[Mapping[str, Any]]:
-    """Every object, page by page."""
+    """Every object, page by page; Events in the order in which they came about, anything else by name."""
+    from sympozium_core.resources import kinds
+
     found: list[Mapping[str, Any]] = []
     token = ""
     while True:
@@ -65,4 +85,11 @@ async def list_all(cluster: Cluster, kind: ResourceType, namespace: str | None, 
         found += [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in page.items]
         token = page.continue_token
         if not token:
-            return found
+            return sorted(found, key=came_about) if kind is kinds.EVENT else found
+
+
+def came_about(event: Mapping[str, Any]) -> tuple[str, int]:
+    """Sorts Events: times have whole seconds, within one the store's own order decides."""
+    metadata = event["metadata"]
+    version = str(metadata.get("resourceVersion"))
+    return str(event.get("lastTimestamp") or metadata.get("creationTimestamp")), int(version) if version.isdigit() else 0

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-from sympozium_core.cli.output import printable, printable_lines
+from sympozium_core.cli.printable import printable, printable_lines
 
 WIDTH = 100
 """Characters of a tool call or a result that fit a line; the whole is in ``runs logs -o json``."""
@@ -28,6 +28,9 @@ class Live:
 
     def phase(self, text: str, at: float) -> None:
         self._line(at, "run", text)
+
+    def note(self, text: str, at: float) -> None:
+        self._line(at, "note", text)
 
     def show(self, entry: Mapping[str, Any]) -> None:
         """Entries of a type that a person need not see print nothing."""
@@ -69,10 +72,10 @@ class Live:
 
     def _requested(self, entry: Mapping[str, Any]) -> None:
         self._carried.add(str(entry.get("call")))
-        self._line(_at(entry), "tool", f"{entry.get('tool')} {_arguments(entry.get('arguments'))}")
+        self._line(_at(entry), "tool", f"{printable(str(entry.get('tool')))} {_arguments(entry.get('arguments'))}")
 
     def _denied(self, entry: Mapping[str, Any]) -> None:
-        self._line(_at(entry), "tool", f"{entry.get('tool')} denied: {printable(str(entry.get('because')))}")
+        self._line(_at(entry), "tool", printable(f"{entry.get('tool')} denied: {entry.get('because')}"))
 
     def _result(self, entry: Mapping[str, Any]) -> None:
         code = entry.get("exitCode")
@@ -106,7 +109,7 @@ class Live:
         head = f"{max(0.0, at - self._began):7.2f}s  {who:<5}"
         if self._colour:
             head = f"\033[2m{head}\033[0m"
-        self._out.write(f"{head}  {text}\n")
+        self._out.write(f"{head}  {printable(text)}\n")
         self._out.flush()
 
 

@@ -29,8 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     """Returns the exit code; see `failures` for their meaning."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(_help())
-        return 0
+        return _guarded(_print_help, argparse.Namespace())
     if arguments[0] == "--version":
         arguments[0] = "version"
     name = arguments[0]
@@ -47,6 +46,11 @@ def _guarded(function: object, parsed: argparse.Namespace) -> int:
     from sympozium_core.cli.failures import guarded
 
     return guarded(function, parsed)  # type: ignore[arg-type]  # each command's run takes the parsed arguments and returns a code
+
+
+def _print_help(parsed: argparse.Namespace) -> int:
+    print(_help())
+    return 0
 
 
 def _help() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,10 @@ def _of_text(text: str, origin: str) -> Iterator[Manifest]:
         if document is None:
             continue
         if isinstance(document, dict) and document.get("kind") == "List":
-            for item in document.get("items") or []:
+            items = document.get("items") or []
+            if not isinstance(items, list):
+                raise BadRequest(f"{where}: items is not a list")
+            for item in items:
                 yield _manifest(item, where)
         else:
             yield _manifest(document, where)
@@ -83,7 +87,7 @@ def _manifest(document: Any, origin: str) -> Manifest:
         )
     found = kinds.of(version, kind)
     if found is None:
-        known = kinds.find(kind)  # raises with the nearest spelling
+        known = _nearest(kind, origin)
         raise BadRequest(
             f"{origin}: {kind} is not served as {version}", hint=f"write apiVersion: {known.api_version}, kind: {known.kind}"
         )
@@ -93,7 +97,19 @@ def _manifest(document: Any, origin: str) -> Manifest:
     return Manifest(found, document, origin)
 
 
+def _nearest(kind: str, origin: str) -> ResourceType:
+    """The kind that is meant under another version. Raises BadRequest that names the file and the nearest kind."""
+    try:
+        return kinds.find(kind)
+    except kinds.UnknownKind as error:
+        near = get_close_matches(kind, [each.kind for each in kinds.ALL], 1)
+        hint = f"did you mean {near[0]}?" if near else error.hint
+        raise BadRequest(f"{origin}: {error.message}", hint=hint) from error
+
+
 def _where(error: Any) -> str:
+    if getattr(error, "reason", None):  # a character that YAML does not have
+        return f"character {error.position}: {error.reason}"
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error)
     return f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark is not None else problem

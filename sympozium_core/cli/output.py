@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sympozium_core.cli.printable import json_text, printable
 from sympozium_core.clock import parse_rfc3339
 from sympozium_core.contracts.cluster import ResourceType
 from sympozium_core.resources.columns import Column
@@ -29,6 +30,7 @@ def print_objects(
 ) -> None:
     """`single` prints one object itself instead of a List; `everywhere` adds the namespace column."""
     if form in ("json", "yaml"):
+        objects = [without_values(obj) for obj in objects]
         whole: Any = objects[0] if single else {"apiVersion": "v1", "kind": "List", "metadata": {}, "items": list(objects)}
         print_document(whole, form)
     elif form == "name":
@@ -42,9 +44,16 @@ def print_objects(
         print_table(kind, objects, wide=form == "wide", everywhere=everywhere)
 
 
+def without_values(obj: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A Secret with its keys alone: no command prints a value. Anything else as it is."""
+    if obj.get("kind") != "Secret":
+        return obj
+    return {**obj, "data": dict.fromkeys(obj.get("data") or {}, "<hidden>")}
+
+
 def print_document(document: Any, form: str) -> None:
     if form == "json":
-        print(json.dumps(document, indent=2, ensure_ascii=False))
+        print(json_text(json.dumps(document, indent=2, ensure_ascii=False)))
         return
     import yaml
 
@@ -64,11 +73,19 @@ def print_table(
     shown = [column for column in columns(kind) if wide or column.priority == 0]
     head = (["NAMESPACE"] if everywhere else []) + ["NAME"] + [column.name.upper() for column in shown]
     rows = []
-    for obj in objects:
+    for obj in map(in_normal_form, objects):
         metadata = obj["metadata"]
         start = [metadata.get("namespace") or ""] if everywhere else []
         rows.append([*start, metadata["name"], *(cell(obj, column) for column in shown)])
     print_rows(head, rows)
+
+
+def in_normal_form(obj: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Columns know one spelling only; objects are stored as they were written."""
+    from sympozium_core.resources.spelling import to_normal
+
+    spec = obj.get("spec")
+    return {**obj, "spec": to_normal(str(obj.get("kind")), spec).spec} if isinstance(spec, dict) else obj
 
 
 def print_rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -112,13 +129,3 @@ def age(moment: str) -> str:
     if hours < 24:
         return f"{hours}h{minutes % 60}m" if minutes % 60 else f"{hours}h"
     return f"{hours // 24}d"
-
-
-def printable(text: str) -> str:
-    """`text` without control characters: what an agent wrote must not steer the terminal."""
-    return "".join(char if char.isprintable() else " " for char in text)
-
-
-def printable_lines(text: str) -> str:
-    """The same, with its lines and tabs kept."""
-    return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)

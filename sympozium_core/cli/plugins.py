@@ -6,7 +6,8 @@ import argparse
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from sympozium_core.cli.output import age, print_document, print_rows, printable
+from sympozium_core.cli.output import age, print_document, print_rows
+from sympozium_core.cli.printable import printable
 from sympozium_core.cli.target import add_data_dir, settings_of
 from sympozium_core.clock import rfc3339
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import sys
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sympozium_core.cli.failures import Exit
-from sympozium_core.cli.output import printable_lines
+from sympozium_core.cli.output import print_document
+from sympozium_core.cli.printable import printable_lines
 from sympozium_core.cli.target import Target, add_scope, reach, run_async, settings_of
 
 if TYPE_CHECKING:
@@ -52,13 +52,13 @@ async def _run(arguments: argparse.Namespace, task: str) -> int:
             return _leave(arguments, target, created)
         ended = await follow(target, created, quiet=arguments.output == "json")
     if arguments.output == "json":
-        print(json.dumps(ended, indent=2, ensure_ascii=False))
+        print_document(ended, "json")
     return PHASE_CODES[ended["status"]["phase"]]
 
 
 def _leave(arguments: argparse.Namespace, target: Target, created: Mapping[str, Any]) -> int:
     if arguments.output == "json":
-        print(json.dumps(created, indent=2, ensure_ascii=False))
+        print_document(created, "json")
     else:
         print(f"agentrun/{created['metadata']['name']} created")
     if not target.served:
@@ -93,12 +93,30 @@ async def _show(target: Target, created: Mapping[str, Any], live: Live | None) -
     namespace, name = metadata["namespace"], metadata["name"]
     if live is not None:
         live.phase(f"agentrun/{name} admitted", time.time())
+        planned = False
         async for found in target.journal(namespace, name, follow=True):
-            live.show(found["entry"])
+            entry = found["entry"]
+            if not planned and entry.get("type") in ("attempt", "ended"):
+                planned = True
+                await _show_plan(target, namespace, name, live, float(entry.get("at") or 0))
+            live.show(entry)
     ended = await _until_ended(target, namespace, name)
     if live is not None:
         _print_end(live, ended)
     return ended
+
+
+async def _show_plan(target: Target, namespace: str, name: str, live: Live, at: float) -> None:
+    """What was decided before the pod was made: the status has it by then. What the sandbox does not promise is said here."""
+    from sympozium_core.resources.kinds import AGENT_RUN
+
+    run = await target.cluster.get(AGENT_RUN, namespace, name)
+    status = run.get("status") or {}
+    policy, sandbox = status.get("effectivePolicy") or {}, status.get("sandbox")
+    if sandbox:
+        live.phase(f"planned: policy {policy.get('name')}, sandbox {sandbox}", at)
+    for note in status.get("notes") or []:
+        live.note(str(note), at)
 
 
 async def _until_ended(target: Target, namespace: str, name: str) -> Mapping[str, Any]:

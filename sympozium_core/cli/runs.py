@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from sympozium_core.cli import get
-from sympozium_core.cli.output import add_output, print_document, printable_lines
+from sympozium_core.cli.output import add_output, print_document
+from sympozium_core.cli.printable import json_text, printable_lines
 from sympozium_core.cli.target import add_scope, reach, run_async, settings_of
 
 
@@ -98,7 +99,7 @@ def _logs(arguments: argparse.Namespace) -> int:
         async with reach(settings_of(arguments), controllers=arguments.follow) as target:
             async for found in target.journal(arguments.namespace, arguments.name, follow=arguments.follow):
                 if arguments.output == "json":
-                    print(json.dumps(found, ensure_ascii=False), flush=True)
+                    print(json_text(json.dumps(found, ensure_ascii=False)), flush=True)
                 else:
                     live.show(found["entry"])
         return 0

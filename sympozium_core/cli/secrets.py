@@ -5,15 +5,21 @@ from __future__ import annotations
 import argparse
 import base64
 import os
+import re
+import sys
 from pathlib import Path
 
 from sympozium_core.cli.target import add_scope, reach, run_async, settings_of
+
+
+_VARIABLE = re.compile("[A-Z_][A-Z0-9_]{0,63}")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="create")
     create = verbs.add_parser("create", help="create or replace a Secret")
     create.add_argument("name")
+    create.add_argument("values", nargs="*", help=argparse.SUPPRESS)
     create.add_argument(
         "--prompt", action="append", default=[], metavar="KEY", help="ask for the value of KEY (default: --prompt apiKey)"
     )
@@ -32,6 +38,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from sympozium_core.contracts.cluster import BadRequest
+
+    if arguments.values:  # not repeated here: it may be a key
+        raise BadRequest(
+            "a Secret's value is never given on the command line, where other users of the machine can read it",
+            hint="use --prompt KEY, --from-file KEY=FILE or --from-env KEY=VARIABLE; if that was a key, replace it",
+        )
     values = _values(arguments)
     return run_async(lambda: _create(arguments, values))
 
@@ -42,15 +55,10 @@ def _values(arguments: argparse.Namespace) -> dict[str, bytes]:
     values: dict[str, bytes] = {}
     for text in arguments.from_env:
         key, _, variable = text.partition("=")
-        if (variable and variable not in os.environ) or (not variable and key not in os.environ):
-            raise BadRequest(
-                f"the variable {variable or key} is not set",
-                hint="give the name of a variable, not a value: --from-env KEY=VARIABLE",
-            )
-        values[key] = os.environ[variable or key].encode()
+        values[key] = _variable(variable or key)
     for text in arguments.from_file:
         key, _, file = text.partition("=")
-        values[key] = _file(file, text)
+        values[key] = _file(file)
     for key in arguments.prompt or ([] if values else ["apiKey"]):
         values[key] = _ask(key)
     empty = [key for key, value in values.items() if not value.strip()]
@@ -59,13 +67,21 @@ def _values(arguments: argparse.Namespace) -> dict[str, bytes]:
     return values
 
 
-def _file(file: str, text: str) -> bytes:
-    import sys
+def _variable(name: str) -> bytes:
+    from sympozium_core.contracts.cluster import BadRequest
 
+    if name in os.environ:
+        return os.fsencode(os.environ[name])
+    # Whoever puts a key where a name belongs does not want to read it again in a log.
+    shown = f"the variable {name} is not set" if _VARIABLE.fullmatch(name) else "--from-env has no name of a variable"
+    raise BadRequest(shown, hint="give the name of a variable, not a value: --from-env KEY=VARIABLE")
+
+
+def _file(file: str) -> bytes:
     from sympozium_core.contracts.cluster import BadRequest
 
     if not file:
-        raise BadRequest(f"{text!r} names no file", hint="write --from-file KEY=FILE")
+        raise BadRequest("--from-file names no file", hint="write --from-file KEY=FILE")
     try:
         return (sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()).rstrip(b"\r\n")
     except OSError as error:
@@ -77,10 +93,13 @@ def _ask(key: str) -> bytes:
 
     from sympozium_core.contracts.cluster import BadRequest
 
+    hint = "in scripts use --from-env KEY=VARIABLE or --from-file KEY=FILE; --from-file KEY=- reads standard input"
+    if not sys.stdin.isatty():  # getpass would read it with a warning, and echo what is typed
+        raise BadRequest(f"cannot ask for {key}: standard input is not a terminal", hint=hint)
     try:
         return getpass.getpass(f"{key}: ").encode()
     except EOFError as error:
-        raise BadRequest(f"no value for {key}: nobody answered", hint="use --from-env or --from-file in scripts") from error
+        raise BadRequest(f"no value for {key}: nobody answered", hint=hint) from error
 
 
 async def _create(arguments: argparse.Namespace, values: dict[str, bytes]) -> int:

@@ -22,14 +22,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-run-history", type=_positive, default=50, metavar="N", help="finished runs kept per instance (default: 50)"
     )
+    parser.add_argument(
+        "--warm-pods", type=_number, default=0, metavar="N", help="started pods kept waiting for the next run (default: 0)"
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="log what is going on")
 
 
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, such as 4")
+    return int(text)
+
+
 def _positive(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdigit() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return number
+    if _number(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not above 0")
+    return int(text)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -48,7 +56,9 @@ async def _serve(arguments: argparse.Namespace) -> int:
         settings_of(arguments),
         sandbox=arguments.sandbox,
         controller=ControllerSettings(
-            max_concurrent_runs=arguments.max_concurrent_runs, max_run_history=arguments.max_run_history
+            max_concurrent_runs=arguments.max_concurrent_runs,
+            max_run_history=arguments.max_run_history,
+            warm_pods=arguments.warm_pods,
         ),
     )
     stop = asyncio.Event()

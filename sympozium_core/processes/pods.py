@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from sympozium_core.contracts.sandbox import Sandbox, SandboxContext
-from sympozium_core.controllers.agentrun.attempts import uid_of_pod
-from sympozium_core.controllers.agentrun.context import INDEX_UID
+from sympozium_core.controllers.agentrun.context import INDEX_POD
 from sympozium_core.processes.pod_tokens import PodTokens, load_key
 from sympozium_core.processes.sandboxes import SandboxChoice
 from sympozium_core.reconcile.informer import Informer
@@ -69,6 +68,6 @@ class LocalPods:
 
     async def sweep(self, runs: Informer) -> None:
         for pod in await self._driver.pods():
-            if not runs.cache.by_index(INDEX_UID, uid_of_pod(pod)):
+            if not runs.cache.by_index(INDEX_POD, pod):
                 log.info("removing pod %s, which belongs to no run", pod)
                 await self._driver.remove(pod)

@@ -22,6 +22,7 @@ from sympozium_core.controllers import instance
 from sympozium_core.controllers.agentrun import journal_feed, phases, start_call
 from sympozium_core.controllers.agentrun.context import INDEX_PHASE, INDEX_POD, INDEX_UID, INDEXES, RunContext
 from sympozium_core.controllers.agentrun.status import phase_of
+from sympozium_core.controllers.agentrun.warm import WarmPods
 from sympozium_core.errors import Permanent
 from sympozium_core.gateway.model import Gateway
 from sympozium_core.hooks import RunEvent
@@ -78,7 +79,9 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[None]:
         await informers.wait_synced()
         wake = _Wake(runs)
         sandbox = await stack.enter_async_context(parts.pods.open(runs, wake.pod))
-        context = _context(parts, runs, sandbox, events)
+        wake.warm = WarmPods(sandbox, parts.settings.warm_pods)
+        stack.push_async_callback(wake.warm.close)
+        context = _context(parts, runs, sandbox, events, wake.warm)
         providers = OpenProviders(parts.providers, parts.http, parts.data_dir)
         stack.push_async_callback(providers.close)
         gateway = Gateway(parts.bus, Targets(runs, parts.bus, parts.directory).resolve, providers, parts.clock)
@@ -106,7 +109,7 @@ async def _supervised(supervisor: Supervisor) -> AsyncIterator[None]:
         await task
 
 
-def _context(parts: Parts, runs: Informer, sandbox: Sandbox, events: EventRecorder) -> RunContext:
+def _context(parts: Parts, runs: Informer, sandbox: Sandbox, events: EventRecorder, warm: WarmPods) -> RunContext:
     def patch_plan(run: Mapping[str, Any], plan: RunPlan) -> RunPlan:
         patched, failures = calls.patch_plan(parts.relay, plan, apply_patch)
         for failure in failures:
@@ -122,6 +125,7 @@ def _context(parts: Parts, runs: Informer, sandbox: Sandbox, events: EventRecord
         review_by_hooks=parts.directory.hooks,
         patch_plan=patch_plan,
         revoke=parts.pods.revoke,
+        warm=warm,
         events=events,
         clock=parts.clock,
         settings=parts.settings,
@@ -143,8 +147,9 @@ def _run_controller(context: RunContext) -> Controller:
     )
 
     def next_in_line(old: View | None, new: View | None) -> None:
-        """A run that ends frees a place: whoever waits looks again."""
-        if old is not None and phase_of(old) is Phase.RUNNING and (new is None or phase_of(new) is not Phase.RUNNING):
+        """A run that ends frees a place, and one that leaves the queue moves it up: whoever waits looks again."""
+        before, after = phase_of(old) if old is not None else None, phase_of(new) if new is not None else None
+        if before in (Phase.RUNNING, Phase.QUEUED) and after is not before and after is not Phase.RUNNING:
             for waiting in context.runs.cache.by_index(INDEX_PHASE, Phase.QUEUED):
                 controller.enqueue(key_of(waiting))
 
@@ -158,9 +163,13 @@ class _Wake:
     def __init__(self, runs: Informer) -> None:
         self._runs = runs
         self.controller: Controller | None = None
+        self.warm: WarmPods | None = None
 
     def pod(self, pod: str) -> None:
-        self._enqueue(INDEX_POD, pod)
+        if self.warm is not None and pod in self.warm.pods:
+            self.warm.look_at(pod)
+        else:
+            self._enqueue(INDEX_POD, pod)
 
     def uid(self, uid: str) -> None:
         self._enqueue(INDEX_UID, uid)

@@ -12,8 +12,8 @@ import fcntl
 import os
 
 from sympozium_core.errors import Permanent
-from sympozium_core.ipc.fields import IDENTIFIER
 from sympozium_core.ipc.documents import encode
+from sympozium_core.ipc.fields import IDENTIFIER
 from sympozium_core.ipc.files import FileRefused, Root
 from sympozium_core.ipc.layout import ARTIFACTS, CANCEL, MAX_REQUEST, MAX_TOOL_RESULT, REQUESTS, RESULTS, server_dir
 from sympozium_core.ipc.protocol import ToolRequest, ToolResult, parse_tool_request

@@ -51,10 +51,10 @@ def end_strays(call: str, leader: int) -> None:
     mark = f"{ENV_CALL}={call}".encode()
     with _lock:
         _leaders.discard(leader)
-    _reap_the_dead()
-    while time.monotonic() < end:
-        strays = [pid for pid in _children() if _belongs(pid, mark, leader)]
+    while (children := _children()) and time.monotonic() < end:
+        strays = [pid for pid in children if _belongs(pid, mark, leader)]
         if not strays:
+            _reap_the_dead(children)
             return
         for pid in strays:
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -64,9 +64,10 @@ def end_strays(call: str, leader: int) -> None:
                 os.waitpid(pid, 0)
 
 
-def _reap_the_dead() -> None:
+def _reap_the_dead(children: list[int]) -> None:
+    """Those that have left their group and died by themselves; the lock keeps a command that is being started out of this."""
     with _lock:
-        for pid in _children():
+        for pid in children:
             if pid not in _leaders and _state(pid) == b"Z":
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(pid, os.WNOHANG)

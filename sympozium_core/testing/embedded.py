@@ -148,11 +148,13 @@ class Plane:
         """Events about the run, of these reasons or of all, oldest first."""
         page = await self.client.list(kinds.EVENT, self.namespace)
         uid = run["metadata"]["uid"]
-        return [
+        found = [
             event
             for event in page.items
-            if event.get("involvedObject", {}).get("uid") == uid and (not reasons or event["reason"] in reasons)
+            if event["involvedObject"].get("uid") == uid and (not reasons or event["reason"] in reasons)
         ]
+        # Their times are whole seconds; the embedded store numbers what it writes.
+        return sorted(found, key=lambda event: int(event["metadata"]["resourceVersion"]))
 
 
 @asynccontextmanager

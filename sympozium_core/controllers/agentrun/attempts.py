@@ -20,13 +20,19 @@ def pod_id(run: Mapping[str, Any], attempt: int) -> str:
     return f"run-{run['metadata']['uid']}-{attempt}"
 
 
-def uid_of_pod(pod: str) -> str:
-    return pod.removeprefix("run-").rpartition("-")[0]
+def pods_of(run: Mapping[str, Any]) -> list[str]:
+    """Ids of the pods of all attempts, oldest first."""
+    return [str(pod) for pod in status_of(run).get("pods") or []]
 
 
 async def claim(context: RunContext, run: Object) -> Object | None:
-    """Takes a place for the run: from this write on it counts as running. None when the run changed under us."""
+    """Takes a place for the run: from this write on it counts as running. None when the run changed under us.
+
+    The pod is a warm one where one of the run's plan waits; writing its id is what assigns it.
+    """
     now = context.clock.now()
+    plan = await plans.load(context.bus, run["metadata"]["uid"])
+    pod = context.warm.take(plan.pod) or pod_id(run, 1)
     try:
         claimed = await write_status(
             context.cluster,
@@ -34,7 +40,9 @@ async def claim(context: RunContext, run: Object) -> Object | None:
             {
                 "phase": Phase.RUNNING,
                 "attempt": 1,
-                "pod": pod_id(run, 1),
+                "pod": pod,
+                "podName": pod,
+                "pods": [pod],
                 "startedAt": rfc3339(now),
                 "startedAtSeconds": now,
                 "queuePosition": None,
@@ -52,8 +60,8 @@ async def start(context: RunContext, run: Object) -> Result | None:
     uid, attempt, pod = run["metadata"]["uid"], int(status["attempt"]), str(status["pod"])
     plan = await plans.load(context.bus, uid)
     await journal.say(context.bus, uid, {"type": "attempt", "attempt": attempt, "pod": pod}, context.clock)
-    previous = pod_id(run, attempt - 1) if attempt > 1 else ""
-    await context.sandbox.start(pod, plan.pod, workspace_of=previous)
+    earlier = [other for other in pods_of(run) if other != pod]
+    await context.sandbox.start(pod, plan.pod, workspace_of=earlier[-1] if earlier else "")
     context.normal(run, "Started", f"attempt {attempt} in pod {pod}")
     return Result(requeue_after=plan.limits.timeout + context.settings.deadline_grace)
 
@@ -65,7 +73,12 @@ async def next_attempt(context: RunContext, run: Object, why: str) -> Result | N
     await context.revoke(old)
     await context.sandbox.stop(old, grace=0)
     attempt = int(status["attempt"]) + 1
-    run = await write_status(context.cluster, run, {"attempt": attempt, "pod": pod_id(run, attempt)})
+    pod = pod_id(run, attempt)
+    run = await write_status(
+        context.cluster, run, {"attempt": attempt, "pod": pod, "podName": pod, "pods": [*pods_of(run), pod]}
+    )
+    # The new bridge is believed by what the cache says.
+    await context.runs.wait_until(run["metadata"]["resourceVersion"])
     context.warning(run, "Restarted", f"attempt {attempt}: {why}")
     try:
         result = await start(context, run)

@@ -12,6 +12,7 @@ from sympozium_core.contracts.bus import Bus
 from sympozium_core.contracts.cluster import Cluster
 from sympozium_core.contracts.plan import RunPlan
 from sympozium_core.contracts.sandbox import Sandbox
+from sympozium_core.controllers.agentrun.warm import WarmPods
 from sympozium_core.errors import Cause
 from sympozium_core.names import LABEL_INSTANCE
 from sympozium_core.planning.inputs import RunInputs
@@ -26,7 +27,7 @@ INDEX_UID, INDEX_POD, INDEX_PHASE, INDEX_INSTANCE = "uid", "pod", "phase", "inst
 
 INDEXES: Mapping[str, IndexFunction] = {
     INDEX_UID: lambda run: (run["metadata"]["uid"],),
-    INDEX_POD: lambda run: tuple(pod for pod in ((run.get("status") or {}).get("pod"),) if pod),
+    INDEX_POD: lambda run: (run.get("status") or {}).get("pods") or (),
     INDEX_PHASE: lambda run: ((run.get("status") or {}).get("phase") or "",),
     INDEX_INSTANCE: lambda run: (instance_key(run),),
 }
@@ -59,6 +60,7 @@ class RunContext:
     patch_plan: PatchPlan
     revoke: Callable[[str], Awaitable[None]]
     """Ends the bus user of the pod with this id, at once."""
+    warm: WarmPods
     events: EventRecorder
     clock: Clock
     settings: ControllerSettings

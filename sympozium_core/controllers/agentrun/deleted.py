@@ -15,12 +15,10 @@ from sympozium_core.resources.kinds import AGENT_RUN
 async def remove(context: RunContext, run: Object) -> Result | None:
     """Idempotent; the finalizer is the last to go."""
     uid = run["metadata"]["uid"]
-    attempt = int(status_of(run).get("attempt") or 0)
     if phase_of(run) is Phase.RUNNING:
         await journal.say(context.bus, uid, {"type": "cancel", "because": "the run was deleted"}, context.clock)
         await context.sandbox.stop(str(status_of(run)["pod"]), grace=context.settings.stop_grace)
-    for number in range(1, attempt + 1):
-        pod = attempts.pod_id(run, number)
+    for pod in attempts.pods_of(run):
         await context.revoke(pod)
         await context.sandbox.remove(pod)
     await journal.forget(context.bus, uid)

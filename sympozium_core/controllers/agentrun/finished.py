@@ -8,7 +8,7 @@ from typing import Any
 
 from sympozium_core.clock import rfc3339
 from sympozium_core.contracts.cluster import NotFound, Object
-from sympozium_core.controllers.agentrun import journal
+from sympozium_core.controllers.agentrun import attempts, journal
 from sympozium_core.controllers.agentrun.context import INDEX_INSTANCE, RunContext, instance_key
 from sympozium_core.controllers.agentrun.outcome import Outcome
 from sympozium_core.controllers.agentrun.status import conditions, status_of, write_status
@@ -44,8 +44,6 @@ async def end(context: RunContext, run: Object, outcome: Outcome) -> Result | No
             ),
         },
     )
-    entry = {"type": "ended", "phase": outcome.phase, "reason": outcome.reason, "message": outcome.message}
-    await journal.say(context.bus, uid, entry, context.clock)
     if outcome.phase is Phase.SUCCEEDED:
         context.normal(run, outcome.reason, f"finished in {usage.get('durationMs', 0) / 1000:.1f} s")
     else:
@@ -54,18 +52,24 @@ async def end(context: RunContext, run: Object, outcome: Outcome) -> Result | No
 
 
 async def clean(context: RunContext, run: Object) -> Result | None:
-    """Removes the pod of every attempt, unless the user keeps it for a look (``spec.cleanup: keep``). Idempotent."""
+    """Says the end on the journal and removes the pod of every attempt, but for the last where the user keeps it for a look
+    (``spec.cleanup: keep``). Idempotent, and complete when a crash came between the status and any of this."""
     status = status_of(run)
     if status.get("cleaned"):
         return None
+    entry = {key: status.get(key) or "" for key in ("phase", "reason", "message")}
+    await journal.say(context.bus, run["metadata"]["uid"], {"type": "ended", **entry}, context.clock)
     pod = status.get("pod")
     if pod:
         context.orphans.pop(str(pod), None)
         await context.revoke(str(pod))
         await context.sandbox.stop(str(pod), grace=context.settings.stop_grace)
-        if run["spec"].get("cleanup") != "keep":
-            await context.sandbox.remove(str(pod))
-    await write_status(context.cluster, run, {"cleaned": True})
+        kept = str(pod) if run["spec"].get("cleanup") == "keep" else ""
+        for each in attempts.pods_of(run):
+            if each != kept:
+                await context.sandbox.remove(each)
+    run = await write_status(context.cluster, run, {"cleaned": True})
+    await context.runs.wait_until(run["metadata"]["resourceVersion"])
     await _prune(context, run)
     return None
 

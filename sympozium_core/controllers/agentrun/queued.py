@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sympozium_core.contracts.cluster import Object
@@ -40,15 +41,32 @@ def _position(context: RunContext, run: Object) -> int:
     running = context.runs.cache.by_index(INDEX_PHASE, Phase.RUNNING)
     waiting = [other for phase in WAITING for other in context.runs.cache.by_index(INDEX_PHASE, phase)]
     ahead = [other for other in waiting if _age(other) < _age(run) and not other["metadata"].get("deletionTimestamp")]
-    free = context.settings.max_concurrent_runs - len(running)
+    under_way = Counter(map(instance_key, running))
     limit = _instance_limit(run)
     if limit is not None:
         mine = instance_key(run)
-        own_free = limit - sum(instance_key(other) == mine for other in running)
+        own_free = limit - under_way[mine]
         own_ahead = sum(instance_key(other) == mine for other in ahead)
         if own_free <= own_ahead:
             return own_ahead - max(own_free, 0) + 1
-    return 0 if free > len(ahead) else len(ahead) - max(free, 0) + 1
+    free = context.settings.max_concurrent_runs - len(running)
+    before = _takers(ahead, under_way)
+    return 0 if free > before else before - max(free, 0) + 1
+
+
+def _takers(ahead: Sequence[Mapping[str, Any]], under_way: Counter[str]) -> int:
+    """How many of these runs can take a place: one whose instance is at its own limit holds up nobody else's."""
+    room: dict[str, int] = {}
+    count = 0
+    for other in ahead:
+        limit, key = _instance_limit(other), instance_key(other)
+        if limit is not None:
+            left = room.setdefault(key, limit - under_way[key])
+            room[key] = left - 1
+            if left <= 0:
+                continue
+        count += 1
+    return count
 
 
 def _instance_limit(run: Mapping[str, Any]) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sympozium_core.contracts.cluster import Object
+from sympozium_core.contracts.plan import RunPlan
 from sympozium_core.contracts.sandbox import PodStatus
 from sympozium_core.controllers.agentrun import attempts, finished, journal, plans
 from sympozium_core.controllers.agentrun.context import RunContext
@@ -19,8 +20,8 @@ async def tend(context: RunContext, run: Object) -> Result | None:
         return await finished.end(context, run, from_result(result))
     if run["spec"].get("cancel"):
         return await stop(context, run, cancelled("cancelled on request"))
-    run = await _tell_of_tools(context, run)
     plan = await plans.load(context.bus, uid)
+    run = await _tell_of_tools(context, run, plan)
     left = attempts.deadline_of(run, plan.limits.timeout) + context.settings.deadline_grace - context.clock.now()
     if left <= 0:
         return await stop(context, run, timed_out(plan.limits.timeout))
@@ -31,20 +32,22 @@ async def tend(context: RunContext, run: Object) -> Result | None:
         patience = context.orphaned_for(pod, context.settings.orphan_grace)
         if patience > 0:
             return Result(requeue_after=min(left, patience))
-        await context.sandbox.stop(pod, grace=context.settings.stop_grace)
-        pod_status = await context.sandbox.observe(pod)
-    if _gone(pod_status):
+        return await _after(context, run, pod_status, plan.limits.max_attempts)
+    if _gone(pod_status) or await _lost_a_server(context, run, pod_status):
         return await _after(context, run, pod_status, plan.limits.max_attempts)
     return Result(requeue_after=left)
 
 
-async def _tell_of_tools(context: RunContext, run: Object) -> Object:
+async def _tell_of_tools(context: RunContext, run: Object, plan: RunPlan) -> Object:
     """Once an attempt's tools are known: which name several skills serve, and whose server did not come up."""
     if status_of(run).get("toolsOfAttempt") == status_of(run)["attempt"]:
         return run
     started = await journal.started(context.bus, run["metadata"]["uid"], int(status_of(run)["attempt"]))
     if started is None:
         return run
+    context.warm.replenish(
+        plan.pod
+    )  # now, when this pod is up and waits for its model: two starting at once would slow each other
     trouble = [
         f"{each['tool']} is served by {', '.join(each['servers'])}: {each['chosen']} is the default"
         for each in started.get("conflicts") or []
@@ -81,8 +84,22 @@ def _agent_ended(status: PodStatus) -> bool:
     return agent is not None and agent.state == "ended"
 
 
+async def _lost_a_server(context: RunContext, run: Object, status: PodStatus) -> bool:
+    """A sidecar that had said what it serves has ended: calls to it would wait for their deadlines. (One that never came up is missing
+    from the offer, and the run goes on without.)"""
+    ended = [name for name, container in status.containers.items() if name.startswith("skill-") and container.state == "ended"]
+    if not ended:
+        return False
+    started = await journal.started(context.bus, run["metadata"]["uid"], int(status_of(run)["attempt"]))
+    return started is not None and any(name.removeprefix("skill-") in started["servers"] for name in ended)
+
+
 async def _after(context: RunContext, run: Object, status: PodStatus, max_attempts: int) -> Result | None:
-    # The bridge may have appended its result and ended between our look at the journal and our look at the pod.
+    """What `status` shows cannot come to a result any more: ends what is left, and goes on in a new pod while attempts last."""
+    pod = str(status_of(run)["pod"])
+    await context.revoke(pod)
+    await context.sandbox.stop(pod, grace=0)
+    # The bridge may have appended its result between our look at the journal and our look at the pod.
     result = await journal.result(context.bus, run["metadata"]["uid"])
     if result is not None:
         return await finished.end(context, run, from_result(result))

@@ -41,7 +41,7 @@ class Connection:
         self._room = asyncio.Semaphore(MAX_APPENDS)
         self._task = asyncio.current_task()
         self._finished = asyncio.Event()
-        self._stopped = False
+        self._stopped = self._leaving = False
 
     async def run(self) -> None:
         """Serves until the client leaves, breaks the protocol, or is stopped."""
@@ -63,8 +63,8 @@ class Connection:
     async def stop(self) -> None:
         """Disconnects at once. After this, nothing that the client had asked for will still be stored."""
         self._stopped = True
-        if self._task is not None and not self._finished.is_set():
-            self._writer.transport.abort()
+        self._writer.transport.abort()
+        if self._task is not None and not self._leaving:
             self._task.cancel()
         await self._finished.wait()
 
@@ -186,10 +186,13 @@ class Connection:
             await self._writer.drain()
 
     async def _leave(self) -> None:
-        for sid in list(self._subscriptions):
-            await self._unsubscribe(sid)
-        self._writer.close()
-        await asyncio.gather(*self._appends, return_exceptions=True)
-        with suppress(ConnectionError):
-            await self._writer.wait_closed()
-        self._finished.set()
+        self._leaving = True
+        try:
+            for sid in list(self._subscriptions):
+                await self._unsubscribe(sid)
+            self._writer.close()
+            await asyncio.gather(*self._appends, return_exceptions=True)
+            with suppress(ConnectionError):
+                await self._writer.wait_closed()
+        finally:
+            self._finished.set()

@@ -88,7 +88,7 @@ class BubblewrapSandbox(LocalSandbox):
 def _programs(host: Host, container: Container) -> tuple[Path, ...]:
     """The program itself, where it lies in a folder that is not shown: a binary that needs nothing else of its folder."""
     program = Path(container.command[0])
-    seen = (*host.shown, *(Path("/", name) for name in ("usr", "bin", "sbin", "lib", "workspace", "tmp", "ipc", "skills")))
+    seen = (*host.shown, *(Path("/", name) for name in ("usr", "bin", "sbin", "lib", "workspace", "ipc", "skills")))
     if not program.is_absolute() or any(program.is_relative_to(each) for each in seen) or not program.is_file():
         return ()
     return (program,)
