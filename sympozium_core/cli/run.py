@@ -93,30 +93,38 @@ async def _show(target: Target, created: Mapping[str, Any], live: Live | None) -
     namespace, name = metadata["namespace"], metadata["name"]
     if live is not None:
         live.phase(f"agentrun/{name} admitted", time.time())
-        planned = False
         async for found in target.journal(namespace, name, follow=True):
             entry = found["entry"]
-            if not planned and entry.get("type") in ("attempt", "ended"):
-                planned = True
-                await _show_plan(target, namespace, name, live, float(entry.get("at") or 0))
+            if entry.get("attempt") == 1 and entry.get("type") == "attempt":
+                live.phase(await _planned(target, namespace, name), float(entry.get("at") or 0))
             live.show(entry)
+            if entry.get("attempt") == 1 and entry.get("type") == "started":
+                for note in await _notes(target, namespace, metadata["uid"]):
+                    live.note(note, float(entry.get("at") or 0))
     ended = await _until_ended(target, namespace, name)
     if live is not None:
         _print_end(live, ended)
     return ended
 
 
-async def _show_plan(target: Target, namespace: str, name: str, live: Live, at: float) -> None:
-    """What was decided before the pod was made: the status has it by then. What the sandbox does not promise is said here."""
+async def _planned(target: Target, namespace: str, name: str) -> str:
+    """What was decided before the pod was made: the status has it by then."""
     from sympozium_core.resources.kinds import AGENT_RUN
 
-    run = await target.cluster.get(AGENT_RUN, namespace, name)
-    status = run.get("status") or {}
-    policy, sandbox = status.get("effectivePolicy") or {}, status.get("sandbox")
-    if sandbox:
-        live.phase(f"planned: policy {policy.get('name')}, sandbox {sandbox}", at)
-    for note in status.get("notes") or []:
-        live.note(str(note), at)
+    status = (await target.cluster.get(AGENT_RUN, namespace, name)).get("status") or {}
+    return f"planned: policy {(status.get('effectivePolicy') or {}).get('name')}, sandbox {status.get('sandbox')}"
+
+
+async def _notes(target: Target, namespace: str, uid: str) -> list[str]:
+    """What this run does without, such as walls that its sandbox does not have: each use says so."""
+    from sympozium_core.cli.get import list_all
+    from sympozium_core.resources.kinds import EVENT
+
+    return [
+        str(event.get("message"))
+        for event in await list_all(target.cluster, EVENT, namespace)
+        if (event.get("involvedObject") or {}).get("uid") == uid and event.get("reason") == "NotProvided"
+    ]
 
 
 async def _until_ended(target: Target, namespace: str, name: str) -> Mapping[str, Any]:

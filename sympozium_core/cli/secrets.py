@@ -11,7 +11,6 @@ from pathlib import Path
 
 from sympozium_core.cli.target import add_scope, reach, run_async, settings_of
 
-
 _VARIABLE = re.compile("[A-Z_][A-Z0-9_]{0,63}")
 
 

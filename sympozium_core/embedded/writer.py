@@ -53,7 +53,7 @@ class Writer:
         self._window = window
         self._length = database.log_length(connection)
         self._pages = 0
-        self._pruning = False
+        self._closed = False
         self._checkpointing = threading.Event()
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
@@ -64,12 +64,15 @@ class Writer:
 
     def submit(self, revisions: Sequence[Revision]) -> asyncio.Future[None]:
         """Done when the revisions are committed and `committed` has been called; fails with Unavailable when they are not."""
+        if self._closed:
+            raise Unavailable("the store is closed")
         done = Commit(loop=self._loop)
         self._queue.put(Job(revisions, done))
         return done
 
     async def close(self) -> None:
         """Commits what is queued, then ends both threads."""
+        self._closed = True
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
         await asyncio.to_thread(self._checkpointer.shutdown)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sympozium_core.contracts.cluster import BadRequest, Cluster, WatchEvent
-from sympozium_core.testing.cluster_kinds import DEADLINE, ROOT_WIDGET, WIDGET, take, version_now, watching, widget
+from sympozium_core.contracts.cluster import BadRequest, Cluster, ListPage, WatchEvent
+from sympozium_core.testing.cluster_kinds import DEADLINE, ROOT_WIDGET, WIDGET, take, until, version_now, watching, widget
 
 
 def told(events: list[WatchEvent]) -> list[tuple[str, str]]:
@@ -58,16 +58,20 @@ class WatchChecks:
 
     async def test_a_watch_from_a_list_goes_on_where_it_ended(self, cluster: Cluster, namespace: str) -> None:
         """Writers run through list and watch; together the two see each object exactly once."""
-        count = 60
+        count = 200
 
         async def write() -> None:
             for number in range(count):
                 await cluster.create(WIDGET, widget(namespace, f"w{number:03}"))
 
         writer = asyncio.create_task(write())
-        page = await cluster.list(WIDGET, namespace)
-        while len(page.items) < 5:
+
+        async def some() -> ListPage | None:
             page = await cluster.list(WIDGET, namespace)
+            return page if len(page.items) >= 5 else None
+
+        page = await until(some, "the first writes")
+        assert page is not None
         async with watching(cluster, namespace, page.resource_version) as events:
             later = await take(events, count - len(page.items))
         await writer

@@ -17,7 +17,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,6 +36,8 @@ COMMAND = (sys.executable, "-m", "sympozium_core.cli.main")
 _KINDS = {kind.kind: kind for kind in kinds.ALL}
 
 Condition = Callable[[Object], object]
+OpenPlane = Callable[..., AbstractAsyncContextManager["Plane"]]
+"""A fixture's: opens a control plane with these fields of `ControllerSettings`."""
 
 
 class Plane:

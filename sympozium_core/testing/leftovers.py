@@ -6,10 +6,12 @@ For tests that say "nothing is left" or "this is nowhere to be seen": they look 
 from __future__ import annotations
 
 import os
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sympozium_core import names
 
@@ -57,9 +59,15 @@ def processes() -> Iterator[Process]:
             yield Process(int(name), words, environment)
 
 
-def of_run(uid: str) -> list[Process]:
-    """Every process of every pod of a run."""
-    return [process for process in processes() if uid in process.pod]
+def of_run(run: Mapping[str, Any], container: str = "") -> list[Process]:
+    """Every process of every pod of a run, or of one of its containers. `run` has its status."""
+    pods = _pods(run)
+    return [process for process in processes() if process.pod in pods and container in ("", process.container)]
+
+
+def _pods(run: Mapping[str, Any]) -> list[str]:
+    found: list[str] = (run.get("status") or {}).get("pods") or []
+    return found
 
 
 def below(parent: int) -> list[Process]:
@@ -69,11 +77,24 @@ def below(parent: int) -> list[Process]:
 
 def launcher_of(server: int) -> Process:
     """The process that starts the containers of a server. Raises LookupError when there is none."""
-    return next((child for child in below(server) if any("launcher" in word for word in child.argv)), None) or _none(server)
-
-
-def _none(server: int) -> Process:
+    for child in below(server):
+        if any("launcher" in word for word in child.argv):
+            return child
     raise LookupError(f"process {server} has no launcher")
+
+
+def running(pid: int) -> bool:
+    """Whether there is such a process, and it is no zombie."""
+    return any(process.pid == pid for process in processes())
+
+
+def folder_of(run: Mapping[str, Any], data_dir: Path) -> Path:
+    """Of the run's newest pod. Raises LookupError when it is not there (yet)."""
+    pod = str((run.get("status") or {}).get("pod"))
+    found = next(data_dir.glob(f"pods/*/{pod}"), None)
+    if found is None:
+        raise LookupError(f"there is no folder of pod {pod}")
+    return found
 
 
 def _parent(pid: int) -> int:
@@ -85,7 +106,7 @@ def _parent(pid: int) -> int:
 
 def pods_on_disk(data_dir: Path) -> list[str]:
     """Folders of pods, whichever driver made them, those on their way out included."""
-    return sorted(str(found.relative_to(data_dir)) for found in data_dir.glob("pods/*/*") if "run-" in found.name)
+    return sorted(str(found.relative_to(data_dir)) for found in data_dir.glob("pods/*/*") if re.search("run-|warm-", found.name))
 
 
 def files_with(data_dir: Path, needle: str) -> list[str]:
@@ -108,12 +129,14 @@ def wait_for(condition: Callable[[], bool], what: str, *, within: float = 10.0) 
         time.sleep(0.002)
 
 
-def gone(uid: str, data_dir: Path, *, within: float = 10.0) -> None:
-    """Returns when no process and no folder of a run is left. Raises AssertionError that names what is."""
+def gone(run: Mapping[str, Any], data_dir: Path, *, within: float = 10.0) -> None:
+    """Returns when no process and no folder of a run's pods is left. Raises AssertionError that names what is."""
+    pods = _pods(run)
+    assert pods, f"the run has had no pod: {run.get('status')}"
     end = time.monotonic() + within
     while True:
-        left = [f"process {p.pid} {p.container} {' '.join(p.argv)[:120]}" for p in of_run(uid)]
-        left += [folder for folder in pods_on_disk(data_dir) if uid in folder]
+        left = [f"process {p.pid} {p.container} {' '.join(p.argv)[:120]}" for p in of_run(run)]
+        left += [folder for folder in pods_on_disk(data_dir) if any(pod in folder for pod in pods)]
         if not left:
             return
         if time.monotonic() > end:

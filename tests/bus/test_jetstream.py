@@ -160,20 +160,30 @@ class TestReading:
 
     async def test_a_journal_is_written_across_restarts(self, server: NatsServer, bus: JetStreamBus) -> None:
         journal = await Journal.open(bus, POD, attempt=1)
+        enough = False
+        written = 0
 
         async def write() -> None:
-            for number in range(300):
-                await journal.append({"type": "progress", "n": number})
+            nonlocal written
+            while not enough:
+                await journal.append({"type": "progress", "n": written})
+                written += 1
+
+        async def written_more(count: int) -> None:
+            until = written + count
+            async with asyncio.timeout(30):
+                while written < until:  # noqa: ASYNC110  # a journal tells nobody
+                    await asyncio.sleep(0.005)
 
         writing = asyncio.create_task(write())
         for kill in (True, False, True):
-            reached = journal.last
-            while journal.last < reached + 40 and not writing.done():  # noqa: ASYNC110  # a journal tells nobody
-                await asyncio.sleep(0.005)
+            await written_more(40)
             await asyncio.to_thread(server.restart, kill=kill)
-        await asyncio.wait_for(writing, 40)
+        await written_more(40)
+        enough = True
+        await writing
         numbers = [int(message.data.partition(b'"n":')[2].rstrip(b"}")) for message in await stored(bus, POD)]
-        assert numbers == list(range(300))
+        assert numbers == list(range(written))
 
 
 async def append_until_acknowledged(bus: JetStreamBus, data: bytes, message_id: str) -> None:

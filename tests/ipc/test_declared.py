@@ -10,7 +10,7 @@ from sympozium_core.ipc.declared import DeclaredCommand, parse_declared
 from sympozium_core.ipc.fields import Fields, ProtocolError
 from sympozium_core.ipc.legacy import call_of, same_target
 
-PROPERTIES = {name: {} for name in ("path", "dry_run", "tag", "count", "to")}
+PROPERTIES: dict[str, Any] = {name: {} for name in ("path", "dry_run", "tag", "count", "to")}
 
 
 def declared(**fields: Any) -> DeclaredCommand:

@@ -170,7 +170,11 @@ async def test_on_an_event_loop(root: Root, polling: bool) -> None:
                     if want <= found:
                         return
 
+        def write() -> None:
+            for path in want - {"in/before.json"}:
+                root.write_bytes(path, b"{}")
+
         following = asyncio.create_task(follow())
-        await asyncio.to_thread(lambda: [root.write_bytes(path, b"{}") for path in want - {"in/before.json"}])
+        await asyncio.to_thread(write)
         await asyncio.wait_for(following, 20)
     assert found == want

@@ -222,7 +222,7 @@ def test_it_ends_soon_also_while_calls_run(volume: Any, how: str) -> None:
 
 
 def test_bad_servers_are_refused_when_they_are_made() -> None:
-    def untyped(x) -> str:  # type: ignore[no-untyped-def]
+    def untyped(x) -> str:
         return str(x)
 
     def same() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,8 @@ import pytest
 
 from sympozium_core.settings import ControllerSettings, EmbeddedSettings
 from sympozium_core.testing import embedded
-from sympozium_core.testing.embedded import Plane, furnish
+from sympozium_core.testing.embedded import OpenPlane, Plane, furnish
 from sympozium_core.testing.servers.openai import OpenAIServer
-
-OpenPlane = Callable[..., AbstractAsyncContextManager[Plane]]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from sympozium_core.testing import leftovers
 from sympozium_core.testing.conversations import asked, call, command, results, turns
-from sympozium_core.testing.embedded import status_of, sympozium
+from sympozium_core.testing.embedded import OpenPlane, status_of, sympozium
 from sympozium_core.testing.servers.openai import OpenAIServer
 from sympozium_core.testing.servers.script import Answer
 
@@ -36,7 +36,9 @@ spec:
 
 
 @pytest.mark.parametrize("sandbox", ["process", "bubblewrap"])
-async def test_life_of_a_run(open_plane, model: OpenAIServer, data_dir: Path, tmp_path: Path, sandbox: str) -> None:
+async def test_life_of_a_run(
+    open_plane: OpenPlane, model: OpenAIServer, data_dir: Path, tmp_path: Path, sandbox: str
+) -> None:
     model.script = turns(
         Answer("I look around first.", (call("list_directory", path="/workspace"),)),
         Answer("", (command("echo 12 > apples.txt && cat apples.txt"), call("write_file", path="/workspace/b.txt", content="b"))),
@@ -98,6 +100,6 @@ async def test_life_of_a_run(open_plane, model: OpenAIServer, data_dir: Path, tm
         ]
 
         # Nothing is left of the pod, and nothing anywhere of the key.
-        leftovers.gone(run["metadata"]["uid"], data_dir)
+        leftovers.gone(run, data_dir)
         assert not leftovers.pods_on_disk(data_dir)
     assert not leftovers.files_with(data_dir, model.key)

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sympozium_core.contracts.sandbox import ContainerStatus, PodStatus
+from sympozium_core.controllers.agentrun.outcome import from_pod, from_result, timed_out
+from sympozium_core.names import Phase, Reason
+
+
+@pytest.mark.parametrize(
+    ("entry", "phase", "reason"),
+    [
+        ({"status": "success", "response": "done"}, Phase.SUCCEEDED, Reason.COMPLETED),
+        ({"status": "error", "reason": "ModelError", "error": "no"}, Phase.FAILED, Reason.MODEL_ERROR),
+        ({"status": "error", "reason": "Timeout", "error": "no"}, Phase.FAILED, Reason.TIMEOUT),
+        ({"status": "error", "reason": "BudgetExceeded", "error": "no"}, Phase.FAILED, Reason.BUDGET_EXCEEDED),
+        ({"status": "error", "reason": "Cancelled", "error": "no"}, Phase.CANCELLED, Reason.CANCELLED),
+        # What only the control plane can know, an agent cannot claim.
+        ({"status": "error", "reason": "PolicyDenied", "error": "no"}, Phase.FAILED, Reason.TOOL_ERROR),
+        ({"status": "error", "reason": "Completed", "error": "no"}, Phase.FAILED, Reason.TOOL_ERROR),
+        ({"status": "error", "reason": "nonsense", "error": "no"}, Phase.FAILED, Reason.TOOL_ERROR),
+        ({"status": "error", "reason": ["list"]}, Phase.FAILED, Reason.TOOL_ERROR),
+    ],
+)
+def test_a_result_becomes_a_phase_and_a_reason(entry: dict[str, Any], phase: Phase, reason: Reason) -> None:
+    outcome = from_result(entry)
+    assert (outcome.phase, outcome.reason) == (phase, reason)
+    assert outcome.message or phase is Phase.SUCCEEDED
+
+
+def test_a_long_answer_is_a_pointer() -> None:
+    outcome = from_result({"status": "success", "response": "head", "artifact": "response.txt", "size": 3_000_000})
+    assert (outcome.response, outcome.artifact, outcome.size) == ("head", "response.txt", 3_000_000)
+
+
+@pytest.mark.parametrize(
+    ("containers", "reason", "fragment"),
+    [
+        ({"agent": ContainerStatus("ended", 1, message="boom")}, Reason.INFRASTRUCTURE_ERROR, "boom"),
+        ({"agent": ContainerStatus("ended", -9)}, Reason.INFRASTRUCTURE_ERROR, "signal 9"),
+        ({"agent": ContainerStatus("ended", -9, out_of_memory=True)}, Reason.OUT_OF_MEMORY, "memory"),
+        (
+            {"bridge": ContainerStatus("ended", 1), "agent": ContainerStatus("ended", -9, out_of_memory=True)},
+            Reason.OUT_OF_MEMORY,
+            "memory",
+        ),
+        ({}, Reason.INFRASTRUCTURE_ERROR, "vanished"),
+        ({"agent": ContainerStatus("ended", 0)}, Reason.INFRASTRUCTURE_ERROR, "vanished"),
+    ],
+)
+def test_a_pod_without_a_result_ends_typed(containers: dict[str, ContainerStatus], reason: Reason, fragment: str) -> None:
+    outcome = from_pod(PodStatus("ended", containers), attempts=2)
+    assert outcome.phase is Phase.FAILED
+    assert outcome.reason is reason
+    assert fragment in outcome.message
+
+
+def test_a_timeout_says_what_to_raise() -> None:
+    assert "spec.timeout" in timed_out(90).message
