@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, suppress
-from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import nats.errors
@@ -25,18 +24,15 @@ from sympozium_core.bus.nats_errors import NoMessage, translated
 from sympozium_core.bus.nats_messages import acknowledgement, live_message, raw_message, stored_message, wide
 from sympozium_core.bus.nats_objects import Artifacts
 from sympozium_core.bus.nats_pull import Pull, settle, stored
+from sympozium_core.bus.nats_requests import API, CONNECT, Requests
 from sympozium_core.bus.nats_stream import StreamLimits
 from sympozium_core.contracts.bus import Ack, Bus, BusDenied, BusUnavailable, Consumer, Fenced, Message, Subscription
-from sympozium_core.errors import Permanent, SympoziumError
+from sympozium_core.errors import Permanent
 
-_Answer = TypeVar("_Answer")
 _log = logging.getLogger(__name__)
 
 ACK_TIMEOUT = 5.0
 CONNECT_TIMEOUT = 5.0
-_CONNECT, _API = "connect", "$JS.API"
-"""What those wait for who do not wait for the acknowledgement of an append to a subject."""
-
 _OWN_HEADERS = 1024
 """Room for the headers that `append` adds."""
 
@@ -50,7 +46,7 @@ class JetStreamBus(Bus):
         self._context = client.jetstream(timeout=ACK_TIMEOUT)
         self._pulls: set[Pull] = set()
         self._mailboxes: set[Mailbox] = set()
-        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+        self._requests = Requests(client)
         self._artifacts = Artifacts(client, self._context, self._pulls)
         self.max_payload = 0
 
@@ -92,7 +88,7 @@ class JetStreamBus(Bus):
                     ping_interval=10,
                     **{option: value for option, value in options.items() if value},  # type: ignore[arg-type]
                 )
-                await bus._answer(_CONNECT, connecting, "connecting")
+                await bus._requests.answer(CONNECT, connecting, "connecting")
         except (BusDenied, BusUnavailable, OSError, TimeoutError) as error:
             if begun:
                 with suppress(nats.errors.Error, OSError):
@@ -215,7 +211,7 @@ class JetStreamBus(Bus):
     async def purge(self, subject: str) -> None:
         validation.check_filter(subject)
         request = self._context.purge_stream(subjects.STREAM, subject=wide(subject))
-        await self._answer(_API, request, f"purging {subject}")
+        await self._requests.answer(API, request, f"purging {subject}")
 
     async def close(self) -> None:
         for pull in list(self._pulls):
@@ -226,29 +222,7 @@ class JetStreamBus(Bus):
 
     async def _request(self, subject: str, data: bytes, headers: dict[str, str]) -> Msg:
         request = self._client.request(subject, data, timeout=ACK_TIMEOUT, headers=headers or None)
-        return await self._answer(subject, request, f"appending to {subject}")
-
-    async def _answer(self, subject: str, request: Coroutine[Any, Any, _Answer], what: str) -> _Answer:
-        """Waits for an answer; a refusal or the loss of the connection ends it at once, where nats-py would wait for the time-out."""
-        if subject != _CONNECT and not self._client.is_connected:
-            request.close()
-            raise BusUnavailable("not connected to NATS now")
-        failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(subject, set()).add(failed)
-        answer = asyncio.ensure_future(request)
-        try:
-            await asyncio.wait((answer, failed), return_when=asyncio.FIRST_COMPLETED)
-            if not answer.done():
-                failed.result()
-            with translated(what):
-                return answer.result()
-        finally:
-            answer.cancel()
-            failed.cancel()
-            waiting = self._waiting[subject]
-            waiting.discard(failed)
-            if not waiting:
-                del self._waiting[subject]
+        return await self._requests.answer(subject, request, f"appending to {subject}")
 
     async def _stored_before(self, subject: str, message_id: str) -> Ack | None:
         """Whether a fenced append is a retry of one that was stored. nats-server compares sequences before it looks for duplicates.
@@ -265,7 +239,7 @@ class JetStreamBus(Bus):
     async def _last(self, pattern: str) -> Message | None:
         request = self._context.get_last_msg(subjects.STREAM, pattern)
         try:
-            raw = await self._answer(_API, request, f"reading the last message on {pattern}")
+            raw = await self._requests.answer(API, request, f"reading the last message on {pattern}")
         except NoMessage:
             return None
         return raw_message(raw)
@@ -277,17 +251,10 @@ class JetStreamBus(Bus):
     async def _on_error(self, error: Exception) -> None:
         """nats-py prints to the terminal unless it is given this."""
         _log.debug("NATS: %s", error)
-        message = str(error).lower()  # as nats-py passes it on
-        if isinstance(error, nats.errors.AuthorizationError) or "authorization violation" in message:
-            _fail(self._waiting.get(_CONNECT, set()), BusDenied("not authorized"))
-        elif "permissions violation for publish" in message:
-            for subject, waiting in self._waiting.items():
-                if f'"{subject.lower()}"' in message or (subject == _API and f'"{_API.lower()}' in message):
-                    _fail(waiting, BusDenied(f"this user may not use {subject}"))
+        self._requests.refused(error)
 
     async def _on_disconnected(self) -> None:
-        for subject, waiting in self._waiting.items():
-            _fail(waiting, BusUnavailable(f"the connection to NATS was lost before the answer about {subject} came"))
+        self._requests.lost()
 
     async def _on_reconnected(self) -> None:
         for pull in self._pulls:
@@ -300,13 +267,6 @@ class JetStreamBus(Bus):
         for mailbox in self._mailboxes:
             mailbox.end(error)
         self._mailboxes.clear()
-
-
-def _fail(waiting: set[asyncio.Future[None]], error: SympoziumError) -> None:
-    for future in waiting:
-        if not future.done():
-            future.set_exception(error)
-            future.exception()
 
 
 async def _await_port(url: str) -> None:

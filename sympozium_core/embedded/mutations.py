@@ -7,7 +7,6 @@ again. Reads go on meanwhile and see the old state until the new one is durable.
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -106,7 +105,8 @@ class Mutations:
         async with self._locks.hold(key):
             if self._cache.get(key) is not None:
                 raise AlreadyExists(f'{kind.resource} "{key.name}" already exists')
-            uid, now = str(uuid.uuid4()), rfc3339(self._clock.now())
+            moment = self._clock.now()
+            uid, now = objects.new_uid(moment), rfc3339(moment)
             fresh = objects.created(kind, self._stored_form(kind, obj, None), uid=uid, now=now)
             reviewed = await self._review(caller, Target(kind, key.namespace, key.name), "CREATE", fresh, None, dry_run)
             if reviewed is not fresh:

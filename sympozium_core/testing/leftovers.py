@@ -83,6 +83,16 @@ def launcher_of(server: int) -> Process:
     raise LookupError(f"process {server} has no launcher")
 
 
+def mentioning(folder: Path) -> list[Process]:
+    """Processes that have a folder among their arguments or in their environment, but this one."""
+    wanted = os.fsencode(folder)
+    return [
+        process
+        for process in processes()
+        if process.pid != os.getpid() and (wanted in process.environment or any(str(folder) in word for word in process.argv))
+    ]
+
+
 def running(pid: int) -> bool:
     """Whether there is such a process, and it is no zombie."""
     return any(process.pid == pid for process in processes())

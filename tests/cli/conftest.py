@@ -44,6 +44,10 @@ SCRIPT = {
 }  # fmt: skip
 
 
+def _as_from_a_shell() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass(frozen=True)
 class Done:
     code: int
@@ -94,32 +98,32 @@ class Cli:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
+            preexec_fn=_as_from_a_shell,  # noqa: PLW1509 (this process has no threads)
             **options,
         )
 
     def apply(self, *objects: Mapping[str, Any], code: int | None = 0) -> Done:
         return self.here("apply", "-f", "-", stdin=yaml.safe_dump_all(list(objects), allow_unicode=True), code=code)
 
+    @staticmethod
+    def until(stream: IO[str] | None, words: str) -> str:
+        """All lines up to the first with these words; pytest's own timeout is the deadline."""
+        assert stream is not None
+        read = ""
+        for line in stream:
+            read += line
+            if words in line:
+                return read
+        raise AssertionError(f"{words!r} did not come; there was:\n{read}")
 
-def wait_for_line(stream: IO[str] | None, words: str) -> str:
-    """All lines up to the first with these words; pytest's own timeout is the deadline."""
-    assert stream is not None
-    read = ""
-    for line in stream:
-        read += line
-        if words in line:
-            return read
-    raise AssertionError(f"{words!r} did not come; there was:\n{read}")
-
-
-def instance(name: str = "helper", **spec: Any) -> dict[str, Any]:
-    return {
-        "apiVersion": "sympozium.ai/v1alpha1",
-        "kind": "SympoziumInstance",
-        "metadata": {"name": name},
-        "spec": {"provider": {"name": "openai", "model": MODEL}, "policy": "permissive", **spec},
-    }
+    @staticmethod
+    def instance(name: str = "helper", **spec: Any) -> dict[str, Any]:
+        return {
+            "apiVersion": "sympozium.ai/v1alpha1",
+            "kind": "SympoziumInstance",
+            "metadata": {"name": name},
+            "spec": {"provider": {"name": "openai", "model": MODEL}, "policy": "permissive", **spec},
+        }
 
 
 @pytest.fixture(scope="session")
@@ -127,7 +131,17 @@ def model_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Base URL of a server that speaks OpenAI's protocol and says what SCRIPT says."""
     script = tmp_path_factory.mktemp("model") / "script.json"
     script.write_text(json.dumps(SCRIPT))
-    command = [sys.executable, "-m", "sympozium_core.testing.servers.openai", "--model", MODEL, "--key", KEY, "--script", str(script)]
+    command = [
+        sys.executable,
+        "-m",
+        "sympozium_core.testing.servers.openai",
+        "--model",
+        MODEL,
+        "--key",
+        KEY,
+        "--script",
+        str(script),
+    ]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
@@ -143,7 +157,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
     cli = Cli(tmp_path_factory.mktemp("served"))
     process = cli.start("serve")
     try:
-        wait_for_line(process.stdout, "sandbox")
+        cli.until(process.stdout, "sandbox")
         yield cli
     finally:
         process.terminate()
@@ -163,7 +177,7 @@ def helper(cli: Cli, model_address: str) -> Cli:
     with_key = replace(cli, environment={"MODEL_KEY": KEY})
     with_key.here("secrets", "create", "model-key", "--from-env", "apiKey=MODEL_KEY")
     provider = {"name": "openai", "model": MODEL, "baseURL": model_address, "apiKeySecret": "model-key"}
-    cli.apply(instance(provider=provider))
+    cli.apply(cli.instance(provider=provider))
     return cli
 
 

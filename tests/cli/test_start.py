@@ -11,7 +11,19 @@ import pytest
 
 from sympozium_core.cli.main import COMMANDS
 
-HEAVY = {"pydantic", "aiohttp", "kubernetes", "litellm", "stevedore", "pluggy", "yaml", "nats", "apsw", "cryptography", "asyncio"}
+HEAVY = {
+    "pydantic",
+    "aiohttp",
+    "kubernetes",
+    "litellm",
+    "stevedore",
+    "pluggy",
+    "yaml",
+    "nats",
+    "apsw",
+    "cryptography",
+    "asyncio",
+}
 PROBE = """
 import json, sys
 from sympozium_core.cli.main import main

@@ -26,7 +26,6 @@ def build(target: Path) -> list[Path]:
     wheels = []
     for package in packages():
         before = set(target.iterdir())
-        # In a copy of the tree, so that no build folder of an earlier run leaks into a wheel.
         run([sys.executable, "-m", "build", "--no-isolation", "--outdir", str(target), str(package)])
         made = set(target.iterdir()) - before
         wheels += [file for file in made if file.suffix == ".whl"]

@@ -6,18 +6,25 @@ from sympozium_core.contracts.cluster import Object
 from sympozium_core.controllers.agentrun import attempts, journal, plans
 from sympozium_core.controllers.agentrun.context import RunContext
 from sympozium_core.controllers.agentrun.status import phase_of, status_of
-from sympozium_core.names import FINALIZER_RUN, Phase
+from sympozium_core.names import FINALIZER_RUN, Phase, Reason
 from sympozium_core.reconcile.controller import Result
 from sympozium_core.reconcile.finalizers import remove_finalizer
 from sympozium_core.resources.kinds import AGENT_RUN
+
+DELETED = "the run was deleted"
 
 
 async def remove(context: RunContext, run: Object) -> Result | None:
     """Idempotent; the finalizer is the last to go."""
     uid = run["metadata"]["uid"]
     if phase_of(run) is Phase.RUNNING:
-        await journal.say(context.bus, uid, {"type": "cancel", "because": "the run was deleted"}, context.clock)
+        await journal.say(context.bus, uid, {"type": "cancel", "because": DELETED}, context.clock)
         await context.sandbox.stop(str(status_of(run)["pod"]), grace=context.settings.stop_grace)
+    phase = phase_of(run)
+    if phase is None or not phase.terminal:
+        # For whoever follows the journal: it is gone a moment later.
+        ended = {"type": "ended", "phase": Phase.CANCELLED, "reason": Reason.CANCELLED, "message": DELETED}
+        await journal.say(context.bus, uid, ended, context.clock)
     for pod in attempts.pods_of(run):
         await context.revoke(pod)
         await context.sandbox.remove(pod)
