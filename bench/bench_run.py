@@ -110,6 +110,7 @@ async def served(folder: Path, sandbox: str, warm_pods: int = 0) -> AsyncIterato
         "--max-concurrent-runs",
         "40",
     ]
+    command += ["--warm-pods", str(warm_pods)]
     if sandbox:
         command += ["--sandbox", sandbox]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
@@ -228,7 +229,7 @@ async def runner_memory(target: Target, server: TimedServer) -> None:
     while not task.done():
         for entry in Path("/proc").iterdir():
             with contextlib.suppress(OSError, ValueError, IndexError):
-                if entry.name.isdigit() and b"sympozium_core.runner\0" in (entry / "cmdline").read_bytes():
+                if entry.name.isdigit() and b"sympozium_core.runner" in (entry / "cmdline").read_bytes():
                     lines = (entry / "status").read_text().splitlines()
                     found = next(line for line in lines if line.startswith("VmHWM"))
                     name = next(line for line in lines if line.startswith("Name"))

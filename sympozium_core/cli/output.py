@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sympozium_core.cli.printable import json_text, printable
+from sympozium_core.cli.printable import json_text, printable, printable_lines
 from sympozium_core.clock import parse_rfc3339
 from sympozium_core.contracts.cluster import ResourceType
 from sympozium_core.resources.columns import Column
@@ -64,7 +64,10 @@ def print_document(document: Any, form: str) -> None:
         return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
 
     Dumper.add_representer(str, text)
-    yaml.dump(document, sys.stdout, Dumper=Dumper, sort_keys=False, allow_unicode=True)
+    made = yaml.dump(document, Dumper=Dumper, sort_keys=False, allow_unicode=True)
+    if printable_lines(made) != made:  # YAML lets characters stand that turn the direction of writing
+        made = yaml.dump(document, Dumper=Dumper, sort_keys=False)
+    sys.stdout.write(made)
 
 
 def print_table(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -85,9 +86,28 @@ def _warn(text: str) -> None:
 
 
 def run_async(main: Callable[[], Awaitable[int]]) -> int:
-    """Runs a command's coroutine; Ctrl-C cancels it, so that what it holds is given back in order."""
+    """Runs a command's coroutine; Ctrl-C, SIGTERM and the end of the terminal cancel it, so that what it holds is given back in order.
+
+    A signal's exit code is the shell's: 128 and its number. (Ctrl-C raises KeyboardInterrupt.)
+    """
 
     async def whole() -> int:
-        return await main()
+        work = asyncio.ensure_future(main())
+        caught: list[int] = []
+
+        def stop(number: int) -> None:
+            caught.append(number)
+            work.cancel()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:  # nohup means it
+                loop.add_signal_handler(number, stop, number)
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if not caught:
+                raise
+            return 128 + caught[0]
 
     return asyncio.run(whole())

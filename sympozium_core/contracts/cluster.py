@@ -156,7 +156,10 @@ class Cluster(Protocol):
     async def replace(
         self, kind: ResourceType, obj: Object, *, subresource: Literal["", "status"] = "", dry_run: bool = False
     ) -> Object:
-        """Needs metadata.name; with metadata.resourceVersion raises Conflict when the object has moved on."""
+        """Needs metadata.name; with metadata.resourceVersion raises Conflict when the object has moved on.
+
+        Custom resources are not replaced blindly: without a resourceVersion, Invalid.
+        """
 
     async def patch(
         self,

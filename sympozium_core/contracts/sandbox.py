@@ -60,6 +60,8 @@ class SandboxContext:
     """Makes the bus token of the pod with this id. The driver hands it to the bridge, as `token` of its credential file, and to nobody else."""
     changed: Callable[[str], None]
     """To be called with a pod's id, from the event loop's thread, whenever `observe` would answer something new."""
+    bridge_command: tuple[str, ...] = ()
+    """The command line that plans will give for bridges, for a driver that can get something ready; empty when it is not known."""
 
 
 class Sandbox(ABC):

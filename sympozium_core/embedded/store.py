@@ -68,7 +68,7 @@ class Store:
         self._garbage = GarbageCollector(self.cache, self.mutations, kinds)
         events = [kind for kind in kinds.values() if kind.kind == "Event"]
         self.expiry = Expiry(self.cache, self.mutations, events, clock, options.event_seconds)
-        self._closing = asyncio.Event()
+        self._closed = False
 
     @classmethod
     async def open(
@@ -105,8 +105,10 @@ class Store:
         return store
 
     async def close(self) -> None:
-        """Ends the watches, then everything else. What was queued is committed."""
-        self._closing.set()
+        """Ends the watches, then everything else. What was queued is committed. May be called again."""
+        if self._closed:
+            return
+        self._closed = True
         self._hub.close()
         await self.expiry.close()
         await self._garbage.close()

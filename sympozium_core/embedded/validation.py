@@ -38,10 +38,10 @@ def check_shape(kind: ResourceType, obj: Any) -> None:
         if not isinstance(meta.get(field, ""), str | None):
             raise BadRequest(f"metadata.{field} must be a string, not {type(meta[field]).__name__}")
     for field in ("labels", "annotations"):
-        if not isinstance(meta.get(field) or {}, dict):
+        if not isinstance(meta.get(field), dict | None):
             raise BadRequest(f"metadata.{field} must be a map of strings")
     for field in ("finalizers", "ownerReferences"):
-        if not isinstance(meta.get(field) or [], list):
+        if not isinstance(meta.get(field), list | None):
             raise BadRequest(f"metadata.{field} must be a list")
 
 

@@ -29,6 +29,7 @@ from sympozium_core.registry.record import Record
 from sympozium_core.registry.relay import Relay, Source, load_relay
 from sympozium_core.resources import kinds
 from sympozium_core.settings import EmbeddedSettings
+from sympozium_core.sidecar.interpreter import python_command
 
 if TYPE_CHECKING:
     from sympozium_core.embedded.bus.local import EmbeddedBus
@@ -37,7 +38,7 @@ log = logging.getLogger(__name__)
 
 CONTROLLER = User(f"{CONTROL_PLANE}controller", ("system:masters",))
 COMMANDS = {
-    "agent": (sys.executable, "-m", "sympozium_core.runner"),
+    "agent": tuple(python_command("sympozium_core.runner")),
     "bridge": (sys.executable, "-m", "sympozium_core.bridge"),
 }
 
@@ -97,7 +98,7 @@ async def _carry_out(
     parts = Parts(
         cluster=cluster,
         bus=bus,
-        pods=LocalPods(bus, settings.bus_socket, settings.data_dir, choice),
+        pods=LocalPods(bus, settings.bus_socket, settings.data_dir, choice, COMMANDS["bridge"]),
         directory=directory,
         relay=relay,
         providers=Drivers(names.GROUP_PROVIDERS, Provider, record=record),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from sympozium_core.contracts.sandbox import Sandbox, SandboxContext
 from sympozium_core.controllers.agentrun.context import INDEX_POD
+from sympozium_core.errors import SympoziumError
 from sympozium_core.processes.pod_tokens import PodTokens, load_key
 from sympozium_core.processes.sandboxes import SandboxChoice
 from sympozium_core.reconcile.informer import Informer
@@ -35,7 +36,10 @@ class PodHost(Protocol):
 
 
 class LocalPods:
-    def __init__(self, bus: EmbeddedBus, socket: Path, data_dir: Path, choice: SandboxChoice) -> None:
+    def __init__(
+        self, bus: EmbeddedBus, socket: Path, data_dir: Path, choice: SandboxChoice, bridge_command: tuple[str, ...]
+    ) -> None:
+        self._bridge_command = bridge_command
         self._bus, self._socket, self._data_dir, self._choice = bus, socket, data_dir, choice
         self._revoked: set[str] = set()
 
@@ -52,9 +56,9 @@ class LocalPods:
         await self._server.start()
         own = self._data_dir / "pods" / name
         own.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._driver = driver
+        self._name, self._driver = name, driver
         try:
-            await driver.open(SandboxContext(own, self._server.address, tokens.token, changed))
+            await driver.open(SandboxContext(own, self._server.address, tokens.token, changed, self._bridge_command))
             try:
                 yield driver
             finally:
@@ -71,3 +75,21 @@ class LocalPods:
             if not runs.cache.by_index(INDEX_POD, pod):
                 log.info("removing pod %s, which belongs to no run", pod)
                 await self._driver.remove(pod)
+        for folder in sorted((self._data_dir / "pods").iterdir()):
+            if folder.name != self._name and any(entry.is_dir() for entry in folder.iterdir()):
+                await self._sweep_other(folder, runs)
+
+    async def _sweep_other(self, folder: Path, runs: Informer) -> None:
+        """What is left of the time when this directory was served with another driver: none of it can go on; what users keep stays."""
+        try:
+            driver = await self._choice.other(folder.name)
+            await driver.open(SandboxContext(folder, self._server.address, lambda pod: "", lambda pod: None))
+        except SympoziumError as error:
+            log.warning("pods of sandbox %s are left in %s: %s", folder.name, folder, error)
+            return
+        try:
+            for pod in await driver.pods():
+                if not any(run["spec"].get("cleanup") == "keep" for run in runs.cache.by_index(INDEX_POD, pod)):
+                    await driver.remove(pod)
+        finally:
+            await driver.close()

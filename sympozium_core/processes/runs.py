@@ -81,7 +81,7 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[None]:
         sandbox = await stack.enter_async_context(parts.pods.open(runs, wake.pod))
         wake.warm = WarmPods(sandbox, parts.settings.warm_pods)
         stack.push_async_callback(wake.warm.close)
-        context = _context(parts, runs, sandbox, events, wake.warm)
+        context = _context(parts, runs, sandbox, (await parts.directory.sandbox()).name, events, wake.warm)
         providers = OpenProviders(parts.providers, parts.http, parts.data_dir)
         stack.push_async_callback(providers.close)
         gateway = Gateway(parts.bus, Targets(runs, parts.bus, parts.directory).resolve, providers, parts.clock)
@@ -109,7 +109,9 @@ async def _supervised(supervisor: Supervisor) -> AsyncIterator[None]:
         await task
 
 
-def _context(parts: Parts, runs: Informer, sandbox: Sandbox, events: EventRecorder, warm: WarmPods) -> RunContext:
+def _context(
+    parts: Parts, runs: Informer, sandbox: Sandbox, sandbox_name: str, events: EventRecorder, warm: WarmPods
+) -> RunContext:
     def patch_plan(run: Mapping[str, Any], plan: RunPlan) -> RunPlan:
         patched, failures = calls.patch_plan(parts.relay, plan, apply_patch)
         for failure in failures:
@@ -120,6 +122,7 @@ def _context(parts: Parts, runs: Informer, sandbox: Sandbox, events: EventRecord
         cluster=parts.cluster,
         bus=parts.bus,
         sandbox=sandbox,
+        sandbox_name=sandbox_name,
         runs=runs,
         gather=parts.directory.gather,
         review_by_hooks=parts.directory.hooks,

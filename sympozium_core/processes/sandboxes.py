@@ -31,6 +31,14 @@ class SandboxChoice:
                 self._chosen = await self._choose()
         return self._chosen
 
+    async def other(self, name: str) -> Sandbox:
+        """A driver that is not the chosen one, for what it has left behind. Raises SympoziumError when it cannot be used here."""
+        driver = self._drivers.get(name)
+        found = await driver.check()
+        if not found.usable:
+            raise Permanent(found.reason)
+        return driver
+
     async def _choose(self) -> tuple[str, Sandbox]:
         names = [self._wanted] if self._wanted else self._drivers.names()
         refused: dict[str, str] = {}

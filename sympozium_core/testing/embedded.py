@@ -277,7 +277,9 @@ def secret(name: str, value: str, key: str = "apiKey") -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {key: value}}
 
 
-def instance(name: str, base_url: str, *, model: str, key_from: str = "", policy: str = "permissive", **spec: Any) -> dict[str, Any]:
+def instance(
+    name: str, base_url: str, *, model: str, key_from: str = "", policy: str = "permissive", **spec: Any
+) -> dict[str, Any]:
     """A SympoziumInstance with an OpenAI-compatible model; `key_from` names its Secret."""
     provider = {"name": "openai", "model": model, "baseURL": base_url, **({"apiKeySecret": key_from} if key_from else {})}
     spec = {"provider": provider, "systemPrompt": "You are a careful assistant.", "policy": policy, **spec}

@@ -5,6 +5,7 @@ For tests that say "nothing is left" or "this is nowhere to be seen": they look 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import time
@@ -21,7 +22,9 @@ class Process:
     pid: int
     argv: tuple[str, ...]
     environment: bytes
-    """As /proc has it: ``NAME=value`` with NUL between."""
+    """As /proc has it: ``NAME=value`` with NUL between; what a process was executed with, so for a forked one its parent's."""
+    directory: str
+    """Its current one, as this process sees it."""
 
     def variable(self, name: str) -> str:
         for item in self.environment.split(b"\0"):
@@ -52,17 +55,28 @@ def processes() -> Iterator[Process]:
             state = Path(f"/proc/{name}/stat").read_bytes().rpartition(b")")[2].split()[0]
             argv = Path(f"/proc/{name}/cmdline").read_bytes()
             environment = Path(f"/proc/{name}/environ").read_bytes()
+            directory = os.readlink(f"/proc/{name}/cwd")
         except OSError:
             continue
         if state != b"Z":
             words = tuple(word.decode("utf-8", "replace") for word in argv.split(b"\0")[:-1])
-            yield Process(int(name), words, environment)
+            yield Process(int(name), words, environment, directory)
 
 
 def of_run(run: Mapping[str, Any], container: str = "") -> list[Process]:
     """Every process of every pod of a run, or of one of its containers. `run` has its status."""
-    pods = _pods(run)
-    return [process for process in processes() if process.pod in pods and container in ("", process.container)]
+    return [
+        process
+        for process in processes()
+        for pod in _pods(run)
+        if (process.pod == pod and container in ("", process.container))
+        or (not process.pod and _works_for(process, pod) and container in ("", "bridge"))
+    ]
+
+
+def _works_for(process: Process, pod: str) -> bool:
+    """A bridge may be forked from a launcher that had it loaded; then it has no marker, and works in its pod's folder."""
+    return f"/{pod}/volumes" in process.directory
 
 
 def _pods(run: Mapping[str, Any]) -> list[str]:
@@ -84,12 +98,17 @@ def launcher_of(server: int) -> Process:
 
 
 def mentioning(folder: Path) -> list[Process]:
-    """Processes that have a folder among their arguments or in their environment, but this one."""
+    """Processes that have a folder among their arguments or in their environment, or work in it; but this one."""
     wanted = os.fsencode(folder)
     return [
         process
         for process in processes()
-        if process.pid != os.getpid() and (wanted in process.environment or any(str(folder) in word for word in process.argv))
+        if process.pid != os.getpid()
+        and (
+            wanted in process.environment
+            or process.directory.startswith(str(folder))
+            or any(str(folder) in word for word in process.argv)
+        )
     ]
 
 
@@ -116,30 +135,30 @@ def _parent(pid: int) -> int:
 
 def pods_on_disk(data_dir: Path) -> list[str]:
     """Folders of pods, whichever driver made them, those on their way out included."""
-    return sorted(str(found.relative_to(data_dir)) for found in data_dir.glob("pods/*/*") if re.search("run-|warm-", found.name))
+    return sorted(
+        str(found.relative_to(data_dir)) for found in data_dir.glob("pods/*/*") if re.search("run-|warm-", found.name)
+    )
 
 
 def files_with(data_dir: Path, needle: str) -> list[str]:
     """Files below a directory that contain this text in UTF-8, its names included."""
     wanted, found = needle.encode(), []
     for path in sorted(data_dir.rglob("*")):
-        if wanted in os.fsencode(path):
-            found.append(str(path))
-        elif path.is_file() and not path.is_symlink() and wanted in path.read_bytes():
+        if wanted in os.fsencode(path) or (path.is_file() and not path.is_symlink() and wanted in path.read_bytes()):
             found.append(str(path))
     return found
 
 
-def wait_for(condition: Callable[[], bool], what: str, *, within: float = 10.0) -> None:
+async def wait_for(condition: Callable[[], bool], what: str, *, within: float = 10.0) -> None:
     """For what the machine tells nobody about, such as a file or a process: looks until it is so. Raises AssertionError."""
     end = time.monotonic() + within
     while not condition():
         if time.monotonic() > end:
             raise AssertionError(f"not within {within:g} s: {what}")
-        time.sleep(0.002)
+        await asyncio.sleep(0.002)
 
 
-def gone(run: Mapping[str, Any], data_dir: Path, *, within: float = 10.0) -> None:
+async def gone(run: Mapping[str, Any], data_dir: Path, *, within: float = 10.0) -> None:
     """Returns when no process and no folder of a run's pods is left. Raises AssertionError that names what is."""
     pods = _pods(run)
     assert pods, f"the run has had no pod: {run.get('status')}"
@@ -151,4 +170,4 @@ def gone(run: Mapping[str, Any], data_dir: Path, *, within: float = 10.0) -> Non
             return
         if time.monotonic() > end:
             raise AssertionError(f"left after {within:g} s: {left}")
-        time.sleep(0.01)
+        await asyncio.sleep(0.01)

@@ -36,7 +36,7 @@ async def check(plane: Plane, run: Object, model: OpenAIServer, *, tokens_a_call
     sound(usage["inputTokens"] == tokens_a_call * len(answers), "every answer is counted, and none twice")
     calls = [entry["call"] for entry in of_type(journal, "tool.requested")]
     sound(len(set(calls)) == len(calls), "a tool call is carried out once")
-    leftovers.gone(ended, plane.data_dir)
+    await leftovers.gone(ended, plane.data_dir)
     return ended
 
 

@@ -171,9 +171,10 @@ def cli(server: Cli) -> Cli:
     return replace(server, namespace=f"t-{uuid.uuid4().hex[:12]}")
 
 
-@pytest.fixture
-def helper(cli: Cli, model_address: str) -> Cli:
-    """The same with an instance ``helper`` and its Secret."""
+@pytest.fixture(scope="session")
+def helper(server: Cli, model_address: str) -> Cli:
+    """The served directory, in a namespace with an instance ``helper`` and its Secret, for tests that only make runs."""
+    cli = replace(server, namespace="work")
     with_key = replace(cli, environment={"MODEL_KEY": KEY})
     with_key.here("secrets", "create", "model-key", "--from-env", "apiKey=MODEL_KEY")
     provider = {"name": "openai", "model": MODEL, "baseURL": model_address, "apiKeySecret": "model-key"}

@@ -4,14 +4,14 @@ from typing import Any
 
 
 def test_a_run_with_its_story_in_order(helper: Any) -> None:
-    helper.here("run", "hi", "--instance", "helper", "--name", "one")
-    out = helper.here("describe", "run", "one").out
-    assert out.splitlines()[0].split() == ["Name:", "one"]
+    helper.here("run", "hi", "--instance", "helper", "--name", "told")
+    out = helper.here("describe", "run", "told").out
+    assert out.splitlines()[0].split() == ["Name:", "told"]
     assert "  phase: Succeeded" in out
     events = [line.split()[1] for line in out.partition("Events:\n")[2].splitlines()[1:]]
     story = [reason for reason in events if reason in ("Admitted", "Planned", "Started", "Completed")]
     assert story == ["Admitted", "Planned", "Started", "Completed"]
-    assert helper.here("describe", "agentrun/one").out.partition("Events:")[0] == out.partition("Events:")[0]
+    assert helper.here("describe", "agentrun/told").out.partition("Events:")[0] == out.partition("Events:")[0]
 
 
 def test_a_secret_shows_its_keys_only(helper: Any) -> None:
@@ -21,7 +21,7 @@ def test_a_secret_shows_its_keys_only(helper: Any) -> None:
 
 
 def test_other_objects_events_are_not_shown(helper: Any) -> None:
-    helper.here("run", "hi", "--instance", "helper", "--name", "two")
+    helper.here("run", "hi", "--instance", "helper", "--name", "untold")
     assert "Started" not in helper.here("describe", "si", "helper").out
 
 

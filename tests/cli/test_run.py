@@ -19,7 +19,7 @@ def test_a_run_is_shown_from_its_admission_to_its_answer(helper: Any) -> None:
     story = [text.split(":")[0].split(";")[0] for who, text in lines if who == "run"]
     assert story == ["agentrun/c1 admitted", "planned", "pod starts", "started"]
     assert ("tool", 'execute_command command="echo $((6 * 7))"') in lines
-    assert any(who == "tool" and text.startswith("  ok: 42") for who, text in lines)
+    assert any(who == "tool" and text.startswith("ok: 42") for who, text in lines)
     assert "\nIt is 42.\n" in done.out
     assert re.search(r"^Succeeded \(Completed\): 22 tokens in, 14 out, 1 tool calls, \d+\.\d\d s$", done.out, re.MULTILINE)
 
@@ -43,9 +43,12 @@ def test_options_reach_the_run(helper: Any) -> None:
 
 
 def test_without_watching_it_goes_on_by_itself(helper: Any) -> None:
-    assert helper.here("run", "hi", "--instance", "helper", "--name", "later", "--no-watch").out == "agentrun/later created\n"
-    helper.here("runs", "logs", "-f", "later")
-    assert helper.here("runs", "show", "later", "-o", "json").json["status"]["phase"] == "Succeeded"
+    assert (
+        helper.here("run", "hi", "--instance", "helper", "--name", "unwatched", "--no-watch").out
+        == "agentrun/unwatched created\n"
+    )
+    helper.here("runs", "logs", "-f", "unwatched")
+    assert helper.here("runs", "show", "unwatched", "-o", "json").json["status"]["phase"] == "Succeeded"
 
 
 def test_a_run_that_fails_says_why(helper: Any) -> None:
@@ -105,14 +108,14 @@ def test_control_c_cancels_the_run(served: bool, helper: Any, alone: Any, model_
 def test_what_a_hostile_agent_writes_does_not_steer_the_terminal(helper: Any) -> None:
     done = helper.here("run", "evil", "--instance", "helper", "--name", "evil")
     outputs = {"run": done.out + done.err}
-    for command in (["runs", "show", "evil"], ["runs", "logs", "evil"], ["describe", "run", "evil"], ["get", "events"]):
-        outputs[" ".join(command)] = helper.here(*command).out
-    for command in (["get", "run", "evil", "-o"], ["runs", "show", "evil", "-o"], ["runs", "logs", "evil", "-o"]):
-        for form in ("json", "yaml") if command[1] != "logs" else ("json",):
-            outputs[" ".join([*command, form])] = helper.here(*command, form).out
-    for command, text in outputs.items():
+    for line in (
+        "runs show evil", "runs logs evil", "describe run evil", "get events", "get run evil -o json", "get run evil -o yaml",
+        "runs show evil -o json", "runs logs evil -o json",
+    ):  # fmt: skip
+        outputs[line] = helper.here(*line.split()).out
+    for line, text in outputs.items():
         bad = {char for char in text if not char.isprintable() and char not in "\n\t"}
-        assert not bad, (command, bad)
+        assert not bad, (line, bad)
     whole = helper.here("get", "run", "evil", "-o", "json").json
     assert whole["status"]["result"] == "I am \x1b[31mred\x1b]0;owned\x07, \u009b31m and \u202etxet."
     assert helper.here("get", "run", "evil", "-o", "yaml").yaml["status"]["result"] == whole["status"]["result"]

@@ -4,35 +4,35 @@ import json
 from typing import Any
 
 
-def test_list_by_instance(helper: Any) -> None:
-    helper.apply(helper.instance("other"))
-    helper.here("run", "hi", "--instance", "helper", "--name", "one")
-    assert helper.here("runs", "list", "--instance", "helper").rows[1][:4] == ["one", "helper", "Succeeded", "Completed"]
-    assert helper.here("runs", "list", "--instance", "other").out == f"no agentruns in namespace {helper.namespace}\n"
-    assert helper.here("runs", "list", "--instance", "helper", "-l", "sympozium.ai/source=cli", "-o", "name").out.split() == [
-        "agentrun.sympozium.ai/one"
+def test_list_by_instance(cli: Any) -> None:
+    cli.apply(cli.instance(), cli.instance("other"))
+    cli.here("run", "hi", "--instance", "helper", "--name", "asked", code=7)
+    assert cli.here("runs", "list", "--instance", "helper").rows[1][:4] == ["asked", "helper", "Failed", "ModelError"]
+    assert cli.here("runs", "list", "--instance", "other").out == f"no agentruns in namespace {cli.namespace}\n"
+    assert cli.here("runs", "list", "--instance", "helper", "-l", "sympozium.ai/source=cli", "-o", "name").out.split() == [
+        "agentrun.sympozium.ai/asked"
     ]
 
 
 def test_show(helper: Any) -> None:
-    helper.here("run", "count", "--instance", "helper", "--name", "one")
-    out = helper.here("runs", "show", "one").out
+    helper.here("run", "count", "--instance", "helper", "--name", "counted")
+    out = helper.here("runs", "show", "counted").out
     facts = dict(line.split(":", 1) for line in out.partition("\n\n")[0].splitlines())
-    assert facts["Run"].strip() == f"{helper.namespace}/one"
+    assert facts["Run"].strip() == f"{helper.namespace}/counted"
     assert facts["Phase"].strip() == "Succeeded"
     assert facts["Tokens"].strip() == "22 in, 14 out"
     assert "Task:\n  count\n" in out
     assert "Answer:\n  It is 42.\n" in out
-    assert helper.here("runs", "show", "one", "-o", "yaml").yaml["status"]["result"] == "It is 42."
+    assert helper.here("runs", "show", "counted", "-o", "yaml").yaml["status"]["result"] == "It is 42."
 
 
 def test_logs_as_text_and_as_the_journal(helper: Any) -> None:
-    ran = helper.here("run", "count", "--instance", "helper", "--name", "one").out
-    logs = helper.here("runs", "logs", "one").out
+    ran = helper.here("run", "count", "--instance", "helper", "--name", "logged").out
+    logs = helper.here("runs", "logs", "logged").out
     assert [line[18:] for line in logs.splitlines() if "  tool " in line] == [
         line[18:] for line in ran.splitlines() if "  tool " in line
     ]
-    entries = [json.loads(line) for line in helper.here("runs", "logs", "one", "-o", "json").out.splitlines()]
+    entries = [json.loads(line) for line in helper.here("runs", "logs", "logged", "-o", "json").out.splitlines()]
     assert [each["sequence"] for each in entries] == sorted(each["sequence"] for each in entries)
     types = [each["entry"]["type"] for each in entries]
     assert (types[0], types[-1]) == ("attempt", "ended")
@@ -52,9 +52,9 @@ def test_following_ends_with_the_run_and_cancel_ends_the_run(helper: Any) -> Non
 
 
 def test_somebody_else_cancels_the_run_that_is_watched(helper: Any) -> None:
-    watcher = helper.start("run", "slow", "--instance", "helper", "--name", "long", "-n", helper.namespace)
+    watcher = helper.start("run", "slow", "--instance", "helper", "--name", "watched", "-n", helper.namespace)
     helper.until(watcher.stdout, "turn 1")
-    helper.here("runs", "cancel", "long")
+    helper.here("runs", "cancel", "watched")
     out, _ = watcher.communicate(timeout=30)
     assert watcher.returncode == 8
     assert "Cancelled (Cancelled)" in out

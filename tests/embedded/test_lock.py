@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -54,9 +55,10 @@ def test_nobody_holds_what_is_not_there(tmp_path: Path) -> None:
 
 def test_a_broken_note_is_no_obstacle(tmp_path: Path) -> None:
     (tmp_path / "lock").write_text("{garbage")
-    with DataDir(tmp_path) as data, pytest.raises(DataDirBusy):
+    with DataDir(tmp_path):
         assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
-        DataDir(data.path).acquire(timeout=0)
+        with pytest.raises(DataDirBusy):
+            DataDir(tmp_path).acquire(timeout=0)
 
 
 def test_the_lock_goes_with_a_killed_process(tmp_path: Path) -> None:
@@ -78,8 +80,6 @@ def test_the_lock_goes_with_a_killed_process(tmp_path: Path) -> None:
 
 def test_probes_do_not_keep_a_holder_out(tmp_path: Path) -> None:
     """Whoever looks takes the lock for a moment; `acquire` outlasts that."""
-    import threading
-
     stop = threading.Event()
 
     def probe() -> None:

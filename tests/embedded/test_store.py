@@ -53,7 +53,7 @@ class Judge:
 
 async def until_equal(read: Callable[[], Any], wanted: Any) -> None:
     async with asyncio.timeout(10):
-        while read() != wanted:
+        while read() != wanted:  # noqa: ASYNC110 - the store has no event for it
             await asyncio.sleep(0.005)
 
 
@@ -117,7 +117,7 @@ class TestLasting:
 
     async def test_the_file_is_nobody_elses(self, store: Store, cluster: Cluster, tmp_path: Path) -> None:
         await cluster.create(AGENT_RUN, run("one"))
-        files = list(tmp_path.glob("store.db*"))
+        files = list(tmp_path.glob("store.db*"))  # noqa: ASYNC240
         assert len(files) == 3
         assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
 
@@ -317,7 +317,7 @@ class TestWrites:
             await cluster.patch(AGENT_RUN, "default", "one", {"spec": {"last": number}})
         final = await cluster.get(AGENT_RUN, "default", "one")
         events: Any = cluster.watch(AGENT_RUN, resource_version="1")
-        last = {}
+        last: Object = {}
         while last.get("metadata", {}).get("resourceVersion") != final["metadata"]["resourceVersion"]:
             before, last = last, (await anext(events)).object
             assert set(before.get("spec", {})) <= set(last["spec"]), "a write undid another"

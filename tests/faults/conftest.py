@@ -15,7 +15,7 @@ from sympozium_core.testing.servers.openai import OpenAIServer
 from sympozium_core.testing.servers.script import Answer, Conversation, Script
 
 APPEND = "echo one >> /workspace/lines; echo appended"
-HELD = f"echo one >> /workspace/lines; until [ -e /workspace/go ]; do sleep 0.02; done; echo appended"
+HELD = "echo one >> /workspace/lines; until [ -e /workspace/go ]; do sleep 0.02; done; echo appended"
 SLOW = " ".join(["word"] * 40)
 
 
@@ -27,6 +27,7 @@ def conversation(when: str, first: Answer) -> Conversation:
 SCRIPT = Script(
     (
         conversation("slowly", Answer(SLOW, (command(APPEND),), delay=0.02)),
+        Conversation((*conversation("", Answer("", (command(APPEND),))).turns[:2], Answer(SLOW, delay=0.02)), "lingering"),
         conversation("held", Answer("I append.", (command(HELD, timeout=100),))),
         conversation("", Answer("I append.", (command(APPEND),))),
     )
@@ -65,4 +66,4 @@ async def server(
     async with ServerProcess(data_dir, sandbox=sandbox, environment=environment) as running:
         await furnish(running.plane, model)
         yield running
-    leftovers.wait_for(lambda: not leftovers.mentioning(data_dir), f"no process of {data_dir} is left")
+    await leftovers.wait_for(lambda: not leftovers.mentioning(data_dir), f"no process of {data_dir} is left")

@@ -22,9 +22,7 @@ async def until_begun(plane: Plane, run: dict[str, object]) -> dict[str, object]
     """The run while its command sleeps."""
     await plane.entry(run, "tool.requested")
     now = await plane.now(run)
-    await asyncio.to_thread(
-        leftovers.wait_for, (leftovers.folder_of(now, plane.data_dir) / "workspace/begun").exists, "the command has begun"
-    )
+    await leftovers.wait_for((leftovers.folder_of(now, plane.data_dir) / "workspace/begun").exists, "the command has begun")
     return now
 
 
@@ -35,10 +33,11 @@ async def test_cancel_while_a_tool_runs(plane: Plane, model: OpenAIServer, data_
     await until_begun(plane, run)
     await plane.cancel(run)
     ended = await plane.ended(run, within=12)
-    assert phase_of(ended) == "Cancelled" and status_of(ended)["reason"] == "Cancelled"
+    assert phase_of(ended) == "Cancelled"
+    assert status_of(ended)["reason"] == "Cancelled"
     assert "cancelled" in status_of(ended)["message"]
     assert len(await plane.journal(run, "ended")) == 1
-    leftovers.gone(ended, data_dir)
+    await leftovers.gone(ended, data_dir)
 
 
 async def test_cancel_before_it_runs(open_plane: OpenPlane, model: OpenAIServer) -> None:
@@ -52,7 +51,8 @@ async def test_cancel_before_it_runs(open_plane: OpenPlane, model: OpenAIServer)
         await plane.until(third, lambda now: status_of(now).get("queuePosition") == 2)
         await plane.cancel(second)
         ended = await plane.ended(second)
-        assert phase_of(ended) == "Cancelled" and "pod" not in status_of(ended)
+        assert phase_of(ended) == "Cancelled"
+        assert "pod" not in status_of(ended)
         # Whoever waited behind it moves up at once.
         await plane.until(third, lambda now: status_of(now).get("queuePosition") == 1, within=5)
 
@@ -68,7 +68,7 @@ async def test_timeout(plane: Plane, model: OpenAIServer, data_dir: Path, what: 
     ended = await plane.ended(run)
     assert phase_of(ended) == "Failed" and status_of(ended)["reason"] == "Timeout", status_of(ended)
     assert 2 <= time.monotonic() - began < 15
-    leftovers.gone(ended, data_dir)
+    await leftovers.gone(ended, data_dir)
 
 
 @pytest.mark.parametrize("sandbox", ["process", "bubblewrap"])
@@ -84,7 +84,7 @@ async def test_deletion_while_it_runs(plane: Plane, model: OpenAIServer, data_di
         following = asyncio.create_task(follow())
         await plane.delete(run)
         await plane.deleted(run, within=12)
-        leftovers.gone(now, data_dir)
+        await leftovers.gone(now, data_dir)
         # Whoever followed the journal is not left hanging.
         assert "cancel" in await following
     assert not await plane.events(run, "Succeeded")
@@ -99,7 +99,7 @@ async def test_a_kept_pod_can_be_looked_at(plane: Plane, model: OpenAIServer, da
     assert not leftovers.of_run(ended), "a kept pod is files alone"
     await plane.delete(run)
     await plane.deleted(run)
-    leftovers.gone(ended, data_dir)
+    await leftovers.gone(ended, data_dir)
 
 
 async def test_old_runs_go(open_plane: OpenPlane, model: OpenAIServer, data_dir: Path) -> None:
@@ -124,4 +124,6 @@ async def test_a_journal_followed_to_its_end(plane: Plane, model: OpenAIServer) 
     run = await plane.run("say done")
     async with asyncio.timeout(20):
         types = [found["entry"]["type"] async for found in plane.follow(run)]
-    assert types[0] == "attempt" and types[-1] == "ended" and types.count("result") == 1
+    assert types[0] == "attempt"
+    assert types[-1] == "ended"
+    assert types.count("result") == 1

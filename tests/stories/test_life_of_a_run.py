@@ -36,12 +36,12 @@ spec:
 
 
 @pytest.mark.parametrize("sandbox", ["process", "bubblewrap"])
-async def test_life_of_a_run(
-    open_plane: OpenPlane, model: OpenAIServer, data_dir: Path, tmp_path: Path, sandbox: str
-) -> None:
+async def test_life_of_a_run(open_plane: OpenPlane, model: OpenAIServer, data_dir: Path, tmp_path: Path, sandbox: str) -> None:
     model.script = turns(
         Answer("I look around first.", (call("list_directory", path="/workspace"),)),
-        Answer("", (command("echo 12 > apples.txt && cat apples.txt"), call("write_file", path="/workspace/b.txt", content="b"))),
+        Answer(
+            "", (command("echo 12 > apples.txt && cat apples.txt"), call("write_file", path="/workspace/b.txt", content="b"))
+        ),
         Answer("", (call("read_file", path="/workspace/apples.txt"),), prompt_tokens=100, completion_tokens=20),
         Answer("There are 12 apples."),
     )
@@ -62,22 +62,29 @@ async def test_life_of_a_run(
             if status_of(now).get("cleaned"):
                 break
         order = ["Pending", "Running", "Succeeded"]
-        assert phases == [phase for phase in order if phase in phases] and phases[-1] == "Succeeded"
+        assert phases == [phase for phase in order if phase in phases]
+        assert phases[-1] == "Succeeded"
         status = status_of(run)
-        assert status["reason"] == "Completed" and "error" not in status
+        assert status["reason"] == "Completed"
+        assert "error" not in status
         assert status["result"] == status["output"] == "There are 12 apples."
-        assert status["startedAt"] == status["startTime"] and status["completedAt"] == status["completionTime"]
+        assert status["startedAt"] == status["startTime"]
+        assert status["completedAt"] == status["completionTime"]
         assert status["sandbox"] == sandbox
-        assert status["effectivePolicy"]["name"] == "permissive" and status["planDigest"]
+        assert status["effectivePolicy"]["name"] == "permissive"
+        assert status["planDigest"]
         assert run["spec"]["requestedBy"]["username"]
 
         # What it cost is what the gateway counted, whatever the agent claims.
         usage = status["tokenUsage"]
         assert (usage["inputTokens"], usage["outputTokens"], usage["totalTokens"]) == (3 * 11 + 100, 3 * 7 + 20, 174)
-        assert usage["modelCalls"] == 4 and usage["toolCalls"] == 1 and usage["durationMs"] > 0
+        assert usage["modelCalls"] == 4
+        assert usage["toolCalls"] == 1
+        assert usage["durationMs"] > 0
 
         # The model was asked once a turn, with the key, and told what the tools found.
-        assert asked(model) == {0: 1, 1: 1, 2: 1, 3: 1} and not model.refusals
+        assert asked(model) == {0: 1, 1: 1, 2: 1, 3: 1}
+        assert not model.refusals
         assert "empty" in results(model.requests[1])[0]
         assert results(model.requests[2])[1].startswith("12")
         assert results(model.requests[2])[2] == "Wrote 1 bytes to /workspace/b.txt."
@@ -100,6 +107,6 @@ async def test_life_of_a_run(
         ]
 
         # Nothing is left of the pod, and nothing anywhere of the key.
-        leftovers.gone(run, data_dir)
+        await leftovers.gone(run, data_dir)
         assert not leftovers.pods_on_disk(data_dir)
     assert not leftovers.files_with(data_dir, model.key)

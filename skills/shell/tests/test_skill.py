@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from importlib.metadata import entry_points
 
 from sympozium_skill_shell import ShellSkill
@@ -23,4 +24,6 @@ def test_the_entry_point_gives_the_skill_and_its_name_is_the_packs() -> None:
 
 
 def test_the_command_shows_nothing_but_the_module() -> None:
-    assert list(ShellSkill().command())[1:] == ["-m", "sympozium_skill_shell"]
+    program, *arguments = ShellSkill().command()
+    assert program == sys.executable
+    assert arguments[-2] == "sympozium_skill_shell"

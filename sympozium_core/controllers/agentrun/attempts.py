@@ -55,10 +55,15 @@ async def claim(context: RunContext, run: Object) -> Object | None:
 
 
 async def start(context: RunContext, run: Object) -> Result | None:
-    """Starts the pod of the current attempt; idempotent. Raises Temporary to be called again."""
+    """Starts the pod of the current attempt; idempotent. Raises Temporary to be called again, Permanent for a run of another sandbox."""
     status = status_of(run)
     uid, attempt, pod = run["metadata"]["uid"], int(status["attempt"]), str(status["pod"])
     plan = await plans.load(context.bus, uid)
+    if plan.sandbox != context.sandbox_name:
+        raise Permanent(
+            f"the run was planned for sandbox {plan.sandbox!r}, and this server runs {context.sandbox_name!r}",
+            hint=f"start the server with --sandbox {plan.sandbox}, or create the run again",
+        )
     await journal.say(context.bus, uid, {"type": "attempt", "attempt": attempt, "pod": pod}, context.clock)
     earlier = [other for other in pods_of(run) if other != pod]
     await context.sandbox.start(pod, plan.pod, workspace_of=earlier[-1] if earlier else "")

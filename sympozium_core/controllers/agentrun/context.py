@@ -54,6 +54,8 @@ class RunContext:
     cluster: Cluster
     bus: Bus
     sandbox: Sandbox
+    sandbox_name: str
+    """Of the driver: a run planned for another one must not end up in a weaker one."""
     runs: Informer
     gather: Gather
     review_by_hooks: ReviewByHooks

@@ -15,13 +15,13 @@ from sympozium_core.reconcile.controller import Result
 async def tend(context: RunContext, run: Object) -> Result | None:
     status = status_of(run)
     uid, pod = run["metadata"]["uid"], str(status["pod"])
+    plan = await plans.load(context.bus, uid)
+    run = await _tell_of_tools(context, run, plan)
     result = await journal.result(context.bus, uid)
     if result is not None:
         return await finished.end(context, run, from_result(result))
     if run["spec"].get("cancel"):
         return await stop(context, run, cancelled("cancelled on request"))
-    plan = await plans.load(context.bus, uid)
-    run = await _tell_of_tools(context, run, plan)
     left = attempts.deadline_of(run, plan.limits.timeout) + context.settings.deadline_grace - context.clock.now()
     if left <= 0:
         return await stop(context, run, timed_out(plan.limits.timeout))
@@ -33,7 +33,7 @@ async def tend(context: RunContext, run: Object) -> Result | None:
         if patience > 0:
             return Result(requeue_after=min(left, patience))
         return await _after(context, run, pod_status, plan.limits.max_attempts)
-    if _gone(pod_status) or await _lost_a_server(context, run, pod_status):
+    if _gone(pod_status) or await _lost_a_server(context, run, pod_status, plan.limits.max_attempts):
         return await _after(context, run, pod_status, plan.limits.max_attempts)
     return Result(requeue_after=left)
 
@@ -84,13 +84,16 @@ def _agent_ended(status: PodStatus) -> bool:
     return agent is not None and agent.state == "ended"
 
 
-async def _lost_a_server(context: RunContext, run: Object, status: PodStatus) -> bool:
-    """A sidecar that had said what it serves has ended: calls to it would wait for their deadlines. (One that never came up is missing
-    from the offer, and the run goes on without.)"""
+async def _lost_a_server(context: RunContext, run: Object, status: PodStatus, max_attempts: int) -> bool:
+    """A sidecar has ended before the run has: calls to it would wait for their deadlines. One that never says what it serves, however
+    often it is started, is missing from the offer of the last attempt, and that goes on without."""
     ended = [name for name, container in status.containers.items() if name.startswith("skill-") and container.state == "ended"]
     if not ended:
         return False
-    started = await journal.started(context.bus, run["metadata"]["uid"], int(status_of(run)["attempt"]))
+    attempt = int(status_of(run)["attempt"])
+    if attempt < max_attempts:
+        return True
+    started = await journal.started(context.bus, run["metadata"]["uid"], attempt)
     return started is not None and any(name.removeprefix("skill-") in started["servers"] for name in ended)
 
 

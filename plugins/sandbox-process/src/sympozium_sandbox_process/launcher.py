@@ -6,7 +6,7 @@ way, the launcher sees the end of their socket, kills everything and exits. When
 container, and the driver sweeps what those left.
 
 Driver and launcher speak JSON lines over a socket pair. Requests: ``{"id", "op": "start", "pod", "containers": [ContainerSpec…]}``,
-``{"id", "op": "stop", "pod", "grace": seconds}``. Answers: ``{"id", "error"?: {"errno", "text", "what"}}``, to `stop` when nothing of the
+``{"id", "op": "stop", "pod", "grace": seconds}``, ``{"id", "op": "prepare", "argv"}``. Answers: ``{"id", "error"?: {"errno", "text", "what"}}``, to `stop` when nothing of the
 pod is left. Events: ``{"event": "ended", "pod", "container", "exitCode", "outOfMemory", "message"}``.
 
 Run as ``python -S -E -s -c "…launcher.main()" <descriptor> <name>``; standard library only.
@@ -26,7 +26,7 @@ import sys
 import time
 from typing import Any
 
-from sympozium_sandbox_process import cgroups, limits, processtable
+from sympozium_sandbox_process import cgroups, limits, prepared, processtable
 from sympozium_sandbox_process.containers import Container
 from sympozium_sandbox_process.pod import LaunchedPod, fugitives
 from sympozium_sandbox_process.slots import ContainerSpec, Slot, parent_death_signal
@@ -102,6 +102,8 @@ class Launcher:
             try:
                 if request["op"] == "start":
                     self._start(request["pod"], request["containers"])
+                elif request["op"] == "prepare":
+                    prepared.prepare(request["argv"])
                 else:
                     self._stop(request["pod"], request["id"], request["grace"])
                     continue

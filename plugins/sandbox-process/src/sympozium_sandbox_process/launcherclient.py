@@ -79,6 +79,10 @@ class LauncherClient:
             error = OSError(failure["errno"], failure["text"])
             raise from_os_error(f"start {failure['what'] or 'a process'}", error) from error
 
+    async def prepare(self, command: tuple[str, ...]) -> None:
+        """Loads what this command will run, so that starting it is a fork. One that cannot be loaded is executed as ever."""
+        await self._call({"op": "prepare", "argv": list(command)})
+
     async def stop(self, pod_id: str, grace: float) -> None:
         """Returns when nothing of the pod is left."""
         await self._call({"op": "stop", "pod": pod_id, "grace": grace})

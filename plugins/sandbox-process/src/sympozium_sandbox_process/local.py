@@ -50,6 +50,7 @@ class LocalSandbox(Sandbox):
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._launcher: LauncherClient | None = None
         self._opening = asyncio.Lock()
+        self._preparing: asyncio.Task[None] | None = None
         self._recovery: asyncio.Task[None] | None = None
 
     @abstractmethod
@@ -165,6 +166,8 @@ class LocalSandbox(Sandbox):
             return
         if self._recovery is not None:
             await asyncio.wait([self._recovery])
+        if self._preparing is not None:
+            await self._preparing
         if self._launcher is not None:
             await self._launcher.close()
         self._launcher = None
@@ -174,8 +177,11 @@ class LocalSandbox(Sandbox):
     # The launcher
 
     async def _open_launcher(self) -> LauncherClient:
-        launcher = LauncherClient(self._opened().data_dir, self._container_ended, self._launcher_died)
+        context = self._opened()
+        launcher = LauncherClient(context.data_dir, self._container_ended, self._launcher_died)
         await launcher.open()
+        if context.bridge_command:
+            self._preparing = asyncio.create_task(_prepare(launcher, context.bridge_command), name="sandbox prepares bridges")
         return launcher
 
     async def _ready(self) -> LauncherClient:
@@ -260,3 +266,8 @@ class LocalSandbox(Sandbox):
 
     def _lock(self, pod_id: str) -> asyncio.Lock:
         return self._locks.setdefault(pod_id, asyncio.Lock())
+
+
+async def _prepare(launcher: LauncherClient, command: tuple[str, ...]) -> None:
+    with contextlib.suppress(Temporary):  # The launcher died: its successor prepares anew.
+        await launcher.prepare(command)

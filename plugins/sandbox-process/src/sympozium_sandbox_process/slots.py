@@ -16,7 +16,7 @@ import signal
 from collections.abc import Iterable, Mapping
 from typing import NoReturn, TypedDict
 
-from sympozium_sandbox_process import limits
+from sympozium_sandbox_process import limits, prepared
 from sympozium_sandbox_process.cgroups import Group, Groups
 from sympozium_sandbox_process.limits import Limits
 
@@ -126,6 +126,7 @@ def _become(group: Group | None, launcher: int, descriptors: tuple[int, int, int
         parent_death_signal(signal.SIGKILL)
         if os.getppid() != launcher:
             os._exit(127)
+        signal.set_wakeup_fd(-1)
         for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         os.umask(0o077)
@@ -140,6 +141,9 @@ def _become(group: Group | None, launcher: int, descriptors: tuple[int, int, int
         for source, target in ((null, 0), (out, 1), (error, 2)):
             os.dup2(source, target)
         step = _set_up(container, running)
+        if container["trusted"] and prepared.runs(container["argv"]):
+            os.close(report)
+            prepared.run(container["argv"], container["env"])
         os.execvpe(container["argv"][0], container["argv"], container["env"])
     except OSError as failure:
         what = failure.filename or step

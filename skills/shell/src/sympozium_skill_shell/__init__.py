@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
 from sympozium_core.contracts.skill import Skill
+from sympozium_core.sidecar.interpreter import python_command
 
 
 class ShellSkill(Skill):
@@ -17,4 +17,4 @@ class ShellSkill(Skill):
         return pack
 
     def command(self) -> Sequence[str]:
-        return (sys.executable, "-m", "sympozium_skill_shell")
+        return python_command(__name__)

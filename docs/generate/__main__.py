@@ -1,0 +1,38 @@
+"""Writes the reference pages that come from the code: ``python docs/generate``; with ``--check`` only says which are out of date."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from cli_page import cli
+from name_pages import exit_codes, hook_page, phases_and_reasons, settings_page
+from resource_page import resources
+
+FOLDER = Path(__file__).parents[1] / "reference"
+PAGES: dict[str, Callable[[], str]] = {
+    "cli.md": cli,
+    "exit-codes.md": exit_codes,
+    "hooks.md": hook_page,
+    "phases-and-reasons.md": phases_and_reasons,
+    "resources.md": resources,
+    "settings.md": settings_page,
+}
+
+
+def main() -> int:
+    stale = []
+    for name, make in PAGES.items():
+        file, text = FOLDER / name, make()
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            stale.append(name)
+            if "--check" not in sys.argv:
+                file.write_text(text, encoding="utf-8")
+    if stale:
+        print(("out of date: " if "--check" in sys.argv else "wrote ") + ", ".join(stale))
+    return int(bool(stale) and "--check" in sys.argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
