@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 
-@pytest.fixture
-def two(cli: Any) -> Any:
+@pytest.fixture(scope="module")
+def two(server: Any) -> Any:
+    """A namespace with two instances, which these tests only read."""
+    cli = replace(server, namespace="two")
     first, second = cli.instance("first"), cli.instance("second", policy="restrictive")
     first["metadata"]["labels"] = {"team": "a"}
     second["metadata"]["labels"] = {"team": "b"}
@@ -91,5 +94,4 @@ def test_a_broken_selector(cli: Any) -> None:
     "kind", ["si", "run", "pack", "skill", "pol", "sched", "mcp", "approval", "secret", "cm", "event", "ns", "lease"]
 )
 def test_every_kind_can_be_listed(kind: str, cli: Any) -> None:
-    cli.here("get", kind)
-    assert cli.here("get", kind, "-A", "-o", "json").json["kind"] == "List"
+    assert cli.here("get", kind, "-o", "json").json["kind"] == "List"

@@ -102,6 +102,25 @@ async def test_what_a_crash_between_two_attempts_left_is_removed(server: ServerP
     assert not old.exists()
 
 
+async def test_a_run_does_not_end_up_in_a_weaker_sandbox(
+    server: ServerProcess, model: OpenAIServer, data_dir: Path
+) -> None:
+    """Started again with another sandbox: a run that was planned for walls does not go on without them, and leaves nothing."""
+    await server.stop()
+    walled = ServerProcess(data_dir, sandbox="bubblewrap")
+    await walled.start()
+    run = await walled.plane.run("held")
+    await walled.plane.entry(run, "tool.requested")
+    await walled.kill()
+    await walled.plane.close()
+    await server.start()
+    ended = await server.plane.ended(run)
+    assert (phase_of(ended), status_of(ended)["reason"]) == ("Failed", "InfrastructureError")
+    assert "planned for sandbox 'bubblewrap', and this server runs 'process'" in status_of(ended)["message"]
+    await leftovers.gone(ended, data_dir)
+
+
+@pytest.mark.parametrize("sandbox", ["bubblewrap"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 async def test_the_command_that_holds_the_server_is_ended(
     server: ServerProcess, model: OpenAIServer, data_dir: Path, number: int

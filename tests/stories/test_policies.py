@@ -1,0 +1,82 @@
+"""What a policy does to a run: the model is offered less, and a call that is made all the same is denied with the reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from sympozium_core.contracts.cluster import ApiError
+from sympozium_core.testing.conversations import command, told, turns
+from sympozium_core.testing.embedded import OpenPlane, furnish, phase_of
+from sympozium_core.testing.servers.openai import OpenAIServer
+from sympozium_core.testing.servers.script import Answer
+
+
+def offered(model: OpenAIServer) -> set[str]:
+    return {tool["function"]["name"] for tool in model.requests[0].body.get("tools") or []}
+
+
+@pytest.mark.parametrize("sandbox", ["bubblewrap"])
+async def test_default_denies_commands_until_there_are_approvals(open_plane: OpenPlane, model: OpenAIServer) -> None:
+    model.script = turns(Answer("", (command("echo hello"),)), Answer("I may not."))
+    async with open_plane() as plane:
+        await furnish(plane, model, policy="default")
+        run = await plane.run("say hello")
+        assert any("approval" in warning for warning in plane.warnings), "whoever creates the run is told at once"
+        ended = await plane.ended(run)
+        assert phase_of(ended) == "Succeeded"
+        assert "execute_command" not in offered(model)
+        assert "read_file" in offered(model)
+        # The model asked for it all the same, and was told why not; no sidecar saw it.
+        assert "execute_command" in told(model), told(model)
+        assert not await plane.journal(run, "tool.requested")
+        decisions = (ended["status"] or {})["effectivePolicy"]["tools"]
+        assert "execute_command" in str(decisions)
+
+
+async def test_a_walled_policy_refuses_the_sandbox_without_walls(open_plane: OpenPlane, model: OpenAIServer) -> None:
+    async with open_plane() as plane:
+        for policy in ("default", "restrictive"):
+            if policy == "default":
+                await furnish(plane, model, policy=policy)
+            with pytest.raises(ApiError, match="does not isolate") as refused:
+                await plane.run("anything")
+            assert "bubblewrap" in str(refused.value)
+
+
+@pytest.mark.parametrize("sandbox", ["bubblewrap"])
+async def test_restrictive_offers_no_tool(open_plane: OpenPlane, model: OpenAIServer) -> None:
+    model.script = turns(Answer("", (command("echo hello"),)), Answer("Nothing is allowed."))
+    async with open_plane() as plane:
+        await furnish(plane, model, policy="restrictive")
+        try:
+            run = await plane.run("say hello")
+        except ApiError as error:
+            # It demands a kernel sandbox, which one machine does not have, and says so.
+            assert "gvisor" in str(error)
+            return
+        assert phase_of(await plane.ended(run)) == "Succeeded"
+        assert not offered(model)
+
+
+async def test_a_runs_own_tool_policy_narrows(open_plane: OpenPlane, model: OpenAIServer) -> None:
+    model.script = turns(Answer("", (command("echo hello"),)), Answer("ok"))
+    async with open_plane() as plane:
+        await furnish(plane, model)
+        run = await plane.run("say hello", toolPolicy={"allow": ["read_file", "execute_command"], "deny": ["execute_command"]})
+        assert phase_of(await plane.ended(run)) == "Succeeded"
+        assert offered(model) == {"read_file"}
+        assert not await plane.journal(run, "tool.requested")
+
+
+async def test_a_run_cannot_widen_its_policy(open_plane: OpenPlane, model: OpenAIServer) -> None:
+    denying = {
+        "apiVersion": "sympozium.ai/v1alpha1",
+        "kind": "SympoziumPolicy",
+        "metadata": {"name": "no-shell"},
+        "spec": {"template": "Permissive", "toolGating": {"rules": [{"tool": "execute_command", "action": "deny"}]}},
+    }
+    async with open_plane() as plane:
+        await plane.apply(denying)
+        await furnish(plane, model, policy="no-shell")
+        with pytest.raises(ApiError, match=r"spec.toolPolicy.allow\[0\]"):
+            await plane.run("say hello", toolPolicy={"allow": ["execute_command"]})
