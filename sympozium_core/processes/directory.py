@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 from sympozium_core import names
@@ -41,6 +42,16 @@ class Directory:
         self._relay = relay
         self._commands = commands
         self._sandbox = sandbox
+
+    # What is installed is looked up once: a server knows the packages that were there when it first asked.
+
+    @cached_property
+    def _bridge_hooks(self) -> tuple[str, ...]:
+        return tuple(entry.value for entry in installed([names.GROUP_BRIDGE_HOOKS]))
+
+    @cached_property
+    def _skill_packages(self) -> frozenset[str]:
+        return frozenset(self._skills.names())
 
     async def sandbox(self) -> SandboxFacts:
         return await self._sandbox()
@@ -92,7 +103,7 @@ class Directory:
             missing_skills=missing,
             agent_command=self._commands["agent"],
             bridge_command=self._commands["bridge"],
-            bridge_hooks=tuple(entry.value for entry in installed([names.GROUP_BRIDGE_HOOKS])),
+            bridge_hooks=self._bridge_hooks,
         )
 
     async def credentials(self, namespace: str, secret: str) -> Mapping[str, str]:
@@ -108,7 +119,7 @@ class Directory:
 
     async def _skill(self, namespace: str, name: str) -> FoundSkill | None:
         """A SkillPack of the namespace or the system's, else an installed package's; the package's tool server serves either."""
-        package = self._skills.get(name) if name in self._skills.names() else None
+        package = self._skills.get(name) if name in self._skill_packages else None
         for place in (namespace, names.SYSTEM_NAMESPACE):
             pack = await self._normal(SKILL_PACK, place, name)
             if pack is not None:

@@ -67,9 +67,6 @@ async def only_run(plane: Plane) -> str:
     return str(page.items[0]["metadata"]["name"])
 
 
-async def run_by(plane: Plane, name: str) -> dict[str, object]:
-    return await plane.client.get(kinds.AGENT_RUN, "default", name)
-
 
 async def test_a_model_that_does_not_exist(plane: Plane) -> None:
     await fails(plane, "gpt-unheard-of", model={"model": "gpt-unheard-of"})
