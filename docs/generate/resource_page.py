@@ -28,8 +28,8 @@ def resources() -> str:
     ]
     parts = [
         f"The group is `{kinds.OURS[0].api_version}`. Where a field has two spellings, both are accepted and mean the same; the second is named "
-        "in the first's row. A field that is not listed is refused. What is accepted and does not act yet in this version is said when the "
-        "object is applied or when a run starts; see [what this version has and has not](../explanation/this-version.md).",
+        "in the first's row. A field that is not listed is refused. What is accepted and does not act yet in this "
+        "version is listed in [what this version has and has not](../explanation/this-version.md).",
         table(["Kind", "Plural", "Short", "What it is"], names),
     ]
     for kind in kinds.OURS:

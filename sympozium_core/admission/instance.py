@@ -1,4 +1,4 @@
-"""SympoziumInstance: admitted as it is; what it names and is not there, or what does not act yet, is said to the writer."""
+"""SympoziumInstance: admitted as it is; what it names and is not there is said to the writer."""
 
 from __future__ import annotations
 
@@ -8,22 +8,11 @@ from typing import Any
 from sympozium_core.admission.lookup import Lookup
 from sympozium_core.planning.policy import DEFAULT_POLICY
 
-_LATER = {
-    "channels": "channels are not available in this version: nothing is connected",
-    "mcpServers": "MCP servers are not available in this version: runs have none of their tools",
-    "observability": "telemetry export is not available in this version: nothing is exported",
-    "webEndpoint": "web endpoints are not available in this version: nothing is exposed",
-}
-
 
 async def warnings(lookup: Lookup, instance: Mapping[str, Any]) -> list[str]:
     """References may come later, in the order in which the user likes to apply: so these are warnings, and a run is what is refused."""
     namespace, spec = instance["metadata"].get("namespace") or "default", instance["spec"]
-    found = [
-        f"spec.{field}: {because}"
-        for field, because in _LATER.items()
-        if spec.get(field) and not (isinstance(spec[field], Mapping) and spec[field].get("enabled") is False)
-    ]
+    found: list[str] = []
     policy = spec.get("policyRef") or DEFAULT_POLICY
     if await lookup.policy(namespace, policy) is None:
         found.append(f"spec.policyRef: there is no policy {policy!r} yet; runs are refused until there is")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sympozium_core.admission import agentrun, instance
 from sympozium_core.admission.lookup import Lookup
+from sympozium_core.admission.not_yet import not_yet
 from sympozium_core.contracts.cluster import Invalid, Review, Verdict
 from sympozium_core.errors import Cause
 from sympozium_core.names import GROUP
@@ -33,7 +34,7 @@ class Reviewer:
             return Verdict(causes=error.causes, invalid=True)
         if review.kind == AGENT_RUN:
             return await agentrun.review(self._lookup, review, loaded.normal, tuple(loaded.warnings))
-        warnings = list(loaded.warnings)
+        warnings = [*loaded.warnings, *not_yet(review.kind.kind, loaded.normal["spec"])]
         if review.kind == SYMPOZIUM_INSTANCE:
             warnings += await instance.warnings(self._lookup, loaded.normal)
         return Verdict(object=review.object, warnings=tuple(warnings))

@@ -113,7 +113,7 @@ class _Call:
         self._deadline = deadline
         self._streamed = streamed
         self._state = gateway.state(uid)
-        self._sent = False
+        self._sent = self._begun = False
 
     async def frames(self) -> AsyncGenerator[dict[str, Any], None]:
         if not await self._append(self._request_entry):
@@ -125,6 +125,7 @@ class _Call:
         try:
             async with aclosing(self._gateway.ask(self._target, self._body, self._uid, self._deadline)) as chunks:
                 async for chunk in chunks:
+                    self._begun = True
                     collected.add(chunk)
                     if held or answer.is_final(chunk):
                         held.append(chunk)
@@ -197,5 +198,8 @@ class _Call:
         message = str(error)
         await self._append(lambda record: {"type": "model.error", "call": self._call, "failure": failure, "message": message})
         if isinstance(error, ProviderError):
+            if error.retryable and self._begun:
+                # `asking` does not repeat what it has begun to hand on; whoever has the first half may ask for the whole.
+                return Temporary(f"{failure}: {error.message}", hint=error.hint, after=error.retry_after)
             return Permanent(f"{failure}: {error.message}", reason=error.reason, hint=error.hint)
         return error

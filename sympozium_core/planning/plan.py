@@ -204,6 +204,15 @@ def _unavailable(run: Mapping[str, Any], instance: Mapping[str, Any]) -> list[Ca
         for field, because in _NOT_HERE
         if default.get(field)
     ]
+    thinking = (spec.get("model") or {}).get("thinking") or default.get("thinking") or "off"
+    if thinking != "off":
+        found.append(
+            Cause(
+                "spec.model.thinking",
+                f"{thinking}: control of the model's thinking is not available in this version",
+                "set off",
+            )
+        )
     if spec.get("mode") == "server":
         found.append(Cause("spec.mode", "server runs (web endpoints) are not available in this version", "use mode: task"))
     if ((spec.get("agentSandbox") or default.get("agentSandbox")) or {}).get("enabled"):

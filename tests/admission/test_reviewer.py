@@ -226,3 +226,28 @@ async def test_a_dry_run_decides_the_same_and_stores_nothing(world: World) -> No
     assert (await world.alice.list(AGENT_RUN, "default")).items == []
     with pytest.raises(Forbidden):
         await world.alice.create(AGENT_RUN, run_object(toolPolicy={"allow": ["x"]}, instanceRef="nobody"), dry_run=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "fragment"),
+    [
+        ("SympoziumSchedule", {"instanceRef": "agent", "schedule": "0 9 * * *", "task": "x"}, "do not fire"),
+        ("PersonaPack", {"personas": [{"name": "a", "systemPrompt": "b"}]}, "make nothing"),
+        ("MCPServer", {"transportType": "http", "url": "http://127.0.0.1:1/mcp", "toolsPrefix": "m"}, "not started"),
+        ("SympoziumPolicy", {"imagePolicy": {"allowedRegistries": ["a"]}}, "imagePolicy"),
+    ],
+)
+async def test_what_does_not_act_yet_is_said(world: World, kind: str, spec: dict[str, Any], fragment: str) -> None:
+    metadata = {"name": "later", "namespace": "default"}
+    await world.alice.create(
+        kinds.find(kind), {"apiVersion": names.API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
+    )
+    assert any(fragment in warning for warning in world.warnings)
+
+
+async def test_memory_of_an_instance_is_said_unless_it_is_off(world: World) -> None:
+    await world.instance(memory={"enabled": True})
+    assert any("memory" in warning for warning in world.warnings)
+    world.warnings.clear()
+    await world.alice.patch(SYMPOZIUM_INSTANCE, "default", "agent", {"spec": {"memory": {"enabled": False}}})
+    assert world.warnings == []

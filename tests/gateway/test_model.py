@@ -160,9 +160,10 @@ async def test_a_failure_that_may_pass_is_tried_again(side):
 async def test_nothing_is_tried_again_once_a_chunk_has_been_passed_on(side):
     await side.gateway()
     side.provider.answers = [[side.chunk({"content": "a"}), ProviderError("unavailable", "gone")], side.text("b")]
-    with pytest.raises(Permanent, match="unavailable: gone"):
+    with pytest.raises(Temporary, match="unavailable: gone"):
         await side.ask(side.body())
     assert len(side.provider.requests) == 1
+    # Whoever has half of an answer is told that asking again may bring the whole.
     assert content(await side.ask(side.body())) == "b"
 
 

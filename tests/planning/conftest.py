@@ -15,7 +15,11 @@ INSTANCE = {
     "apiVersion": "sympozium.ai/v1alpha1",
     "kind": "SympoziumInstance",
     "metadata": {"name": "agent", "namespace": "default"},
-    "spec": {"provider": {"name": "openai", "model": "gpt-4o", "apiKeySecret": "key"}, "systemPrompt": "Be brief.", "policy": "permissive"},
+    "spec": {
+        "provider": {"name": "openai", "model": "gpt-4o", "apiKeySecret": "key"},
+        "systemPrompt": "Be brief.",
+        "policy": "permissive",
+    },
 }
 RUN = {
     "apiVersion": "sympozium.ai/v1alpha1",
@@ -35,7 +39,9 @@ SHARED = SandboxFacts("process", frozenset())
 Make = Callable[..., RunInputs]
 
 
-def objects(run: Mapping[str, Any] | None = None, instance: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
+def objects(
+    run: Mapping[str, Any] | None = None, instance: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """A run and its instance in normal form, with these specs merged over the plain ones."""
     wanted_run, wanted_instance = copy.deepcopy(RUN), copy.deepcopy(INSTANCE)
     wanted_run["spec"].update(run or {})  # type: ignore[attr-defined]

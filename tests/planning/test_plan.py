@@ -72,7 +72,9 @@ def test_the_run_overrides_and_inherits_field_by_field(inputs: Make) -> None:
 
 
 def test_skill_parameters_become_environment(inputs: Make) -> None:
-    skill = SkillSource("git", {"spec": {"skills": [], "sidecar": {"image": "x"}}}, {"repo": "a/b", "base-branch": "main"}, ("serve",))
+    skill = SkillSource(
+        "git", {"spec": {"skills": [], "sidecar": {"image": "x"}}}, {"repo": "a/b", "base-branch": "main"}, ("serve",)
+    )
     container = make_plan(inputs(skills=(skill,))).pod.containers[-1]
     assert container.env["SKILL_REPO"] == "a/b"
     assert container.env["SKILL_BASE_BRANCH"] == "main"
@@ -85,10 +87,13 @@ def test_skill_parameters_become_environment(inputs: Make) -> None:
         ({"mode": "server"}, {}, "spec.mode"),
         ({"agentSandbox": {"enabled": True, "runtimeClass": "gvisor"}}, {}, "spec.agentSandbox"),
         ({"env": {"A": "b"}}, {}, "spec.env"),
+        ({"model": {"model": "m", "thinking": "high"}}, {}, "spec.model.thinking"),
         ({"imagePullSecrets": [{"name": "a"}]}, {}, "spec.imagePullSecrets"),
     ],
 )
-def test_a_field_that_cannot_act_here_is_refused(inputs: Make, run: dict[str, Any], instance: dict[str, Any], field: str) -> None:
+def test_a_field_that_cannot_act_here_is_refused(
+    inputs: Make, run: dict[str, Any], instance: dict[str, Any], field: str
+) -> None:
     with pytest.raises(Refused) as refused:
         make_plan(inputs(run=run, instance=instance))
     assert field in [cause.field for cause in refused.value.causes]

@@ -11,7 +11,12 @@ from sympozium_core.planning.policy import effective_policy, narrow
 
 RESTRICTIVENESS = {"allow": 0, "ask": 1, "deny": 2}
 
-GATING = {"toolGating": {"defaultAction": "deny", "rules": [{"tool": "read_*", "action": "allow"}, {"tool": "execute_command", "action": "ask"}]}}
+GATING = {
+    "toolGating": {
+        "defaultAction": "deny",
+        "rules": [{"tool": "read_*", "action": "allow"}, {"tool": "execute_command", "action": "ask"}],
+    }
+}
 SHORT = {"toolGating": {"rules": [{"tool": "write_file", "action": "ask"}]}}
 
 
@@ -31,12 +36,20 @@ SHORT = {"toolGating": {"rules": [{"tool": "write_file", "action": "ask"}]}}
         (GATING, "execute_command", "ask"),
         ({"template": "Permissive", **SHORT}, "write_file", "ask"),
         ({"template": "Permissive", **GATING}, "fetch_url", "deny"),
-        ({"template": "Default", "toolGating": {"rules": [{"tool": "execute_command", "action": "allow"}]}}, "execute_command", "allow"),
+        (
+            {"template": "Default", "toolGating": {"rules": [{"tool": "execute_command", "action": "allow"}]}},
+            "execute_command",
+            "allow",
+        ),
         ({"featureGates": {"code-execution": False}}, "execute_command", "deny"),
         ({"featureGates": {"code-execution": True}}, "execute_command", "allow"),
         ({"featureGates": {"file-access": False}}, "write_file", "deny"),
         ({"featureGates": {"file-access": False}}, "grep_search", "deny"),
-        ({"featureGates": {"file-access": False}, "toolGating": {"rules": [{"tool": "read_file", "action": "allow"}]}}, "read_file", "allow"),
+        (
+            {"featureGates": {"file-access": False}, "toolGating": {"rules": [{"tool": "read_file", "action": "allow"}]}},
+            "read_file",
+            "allow",
+        ),
     ],
 )
 def test_decision(spec: dict[str, Any], tool: str, action: str) -> None:
@@ -65,7 +78,9 @@ def test_isolation(spec: dict[str, Any], isolated: bool) -> None:
 def test_a_runtime_class_is_demanded_only_where_the_policy_says_required() -> None:
     kernel = {"defaultRuntimeClass": "gvisor", "allowedRuntimeClasses": ["gvisor"]}
     assert effective_policy("p", {"sandboxPolicy": {"agentSandboxPolicy": {**kernel, "required": False}}}).runtime_class == ""
-    assert effective_policy("p", {"sandboxPolicy": {"agentSandboxPolicy": {**kernel, "required": True}}}).runtime_class == "gvisor"
+    assert (
+        effective_policy("p", {"sandboxPolicy": {"agentSandboxPolicy": {**kernel, "required": True}}}).runtime_class == "gvisor"
+    )
 
 
 def test_permissions_that_nothing_uses_are_said() -> None:

@@ -31,7 +31,11 @@ def test_isolation(inputs: Any, policy: dict[str, Any], sandbox: SandboxFacts, r
     ("run", "policy", "fragment"),
     [
         ({"model": {"model": "gpt-5"}}, {"modelPolicy": {"allowedModels": ["gpt-4*"]}}, "gpt-5"),
-        ({"toolPolicy": {"allow": ["fetch_url"]}}, {"toolGating": {"rules": [{"tool": "fetch_url", "action": "deny"}]}}, "fetch_url"),
+        (
+            {"toolPolicy": {"allow": ["fetch_url"]}},
+            {"toolGating": {"rules": [{"tool": "fetch_url", "action": "deny"}]}},
+            "fetch_url",
+        ),
         ({"parent": {"runName": "a", "sessionKey": "", "spawnDepth": 4}}, {"subagentPolicy": {"maxDepth": 3}}, "4"),
         (
             {"sandbox": {"enabled": True, "resources": {"limits": {"memory": "8Gi"}}}},

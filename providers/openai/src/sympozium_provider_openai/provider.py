@@ -53,7 +53,7 @@ class OpenAIProvider(Provider):
         return tuple(value.strip() for value in endpoint.credentials.values())
 
     def key(self, endpoint: Endpoint, *, optional: bool) -> str:
-        """The key from the Secret; empty where there is none and none is needed. Raises ProviderError("auth")."""
-        if optional and not any(endpoint.credentials.get(name) for name in self.credential_keys):
-            return ""
+        """The key from the Secret; empty where there is no Secret and none is needed. Raises ProviderError("auth")."""
+        if optional and not endpoint.credentials:
+            return ""  # A Secret was not named. One that is named and lacks the key is a mistake, and told.
         return check_key(self.credential(endpoint))

@@ -1,0 +1,47 @@
+"""What is stored and does not act in this version, said to whoever writes it: nothing waits for what will not come.
+
+What would change what a run does is not here: `planning.plan` refuses such a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_KINDS: Mapping[str, str] = {
+    "SympoziumSchedule": "schedules do not fire in this version",
+    "PersonaPack": "persona packs make nothing in this version",
+    "MCPServer": "MCP servers are not started or asked in this version",
+    "ToolApproval": "approvals are not available in this version: a call that needs one is denied",
+}
+_FIELDS: Mapping[str, Mapping[str, str]] = {
+    "SympoziumInstance": {
+        "channels": "channels are not available in this version: nothing is connected",
+        "mcpServers": "MCP servers are not available in this version: runs have none of their tools",
+        "memory": "memory is not available in this version: runs start with none",
+        "observability": "telemetry export is not available in this version: nothing is exported",
+        "webEndpoint": "web endpoints are not available in this version: nothing is exposed",
+        "imagePullSecrets": "embedded runs pull no images",
+        "agents.default.subagents": "runs that start runs are not available in this version",
+        "agents.default.sandbox.image": "embedded runs pull no images",
+    },
+    "SympoziumPolicy": {
+        "imagePolicy": "embedded runs pull no images, so there is nothing to restrict",
+        "lifecyclePolicy": "runs with lifecycle hooks are refused in this version, so there is nothing to restrict",
+        "modelPolicy.allowedNamespaces": "there are no models of a cluster in this version, so there is nothing to restrict",
+    },
+}
+
+
+def not_yet(kind: str, spec: Mapping[str, Any]) -> list[str]:
+    """A line for each field of `spec` (in normal form) that is set and does not act, or one for the whole kind."""
+    if kind in _KINDS:
+        return [f"stored, but {_KINDS[kind]}"]
+    return [f"spec.{path}: {because}" for path, because in _FIELDS.get(kind, {}).items() if _is_set(spec, path)]
+
+
+def _is_set(spec: Mapping[str, Any], path: str) -> bool:
+    value: Any = spec
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return bool(value) and not (isinstance(value, Mapping) and value.get("enabled") is False)
