@@ -93,10 +93,14 @@ def print_run(run: Mapping[str, Any]) -> None:
 
 def _logs(arguments: argparse.Namespace) -> int:
     from sympozium_core.cli.live import Live
+    from sympozium_core.resources.kinds import AGENT_RUN
 
     async def show() -> int:
         live = Live()
         async with reach(settings_of(arguments), controllers=arguments.follow) as target:
+            if arguments.follow:
+                run = await target.cluster.get(AGENT_RUN, arguments.namespace, arguments.name)
+                target.adopt(run["metadata"]["uid"])
             async for found in target.journal(arguments.namespace, arguments.name, follow=arguments.follow):
                 if arguments.output == "json":
                     print(json_text(json.dumps(found, ensure_ascii=False)), flush=True)

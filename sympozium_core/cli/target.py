@@ -25,6 +25,8 @@ class Target:
     cluster: ClusterClient
     served: bool
     """A server was running already: what is created goes on after the command."""
+    adopt: Callable[[str], None]
+    """Carries out a run that was there before, where this command itself is the server."""
 
     async def journal(self, namespace: str, name: str, *, follow: bool, after: int = 0) -> AsyncIterator[Mapping[str, Any]]:
         """``{"sequence", "source", "entry"}`` of a run, oldest first. Raises ApiError."""
@@ -65,20 +67,27 @@ def namespace_of(arguments: argparse.Namespace) -> str | None:
 async def reach(settings: EmbeddedSettings, *, controllers: bool = False) -> AsyncIterator[Target]:
     """Connects to the holder of the data directory; where there is none, holds it for the length of the command.
 
-    With `controllers`, such a short-lived holder runs everything that a run needs; without, just the store and its API.
+    With `controllers`, such a short-lived holder carries out the runs that are created while it lives, and those that the command adopts;
+    without, it is just the store and its API.
     """
     from sympozium_core.cluster.client import ClusterClient
     from sympozium_core.embedded.lock import DataDir
 
     async with AsyncExitStack() as stack:
+        adopt: Callable[[str], None] = _served_anyway
         holder = DataDir(settings.data_dir).holder()
         if holder is None:
             from sympozium_core.processes.embedded import serve_embedded
 
-            await stack.enter_async_context(serve_embedded(settings, controllers=controllers))
+            server = await stack.enter_async_context(serve_embedded(settings, controllers=controllers, only_new=True))
+            adopt = server.adopt
         client = ClusterClient.over_socket(settings.api_socket, warn=_warn)
         stack.push_async_callback(client.close)
-        yield Target(client, served=holder is not None)
+        yield Target(client, served=holder is not None, adopt=adopt)
+
+
+def _served_anyway(uid: str) -> None:
+    """A server that stays carries out every run."""
 
 
 def _warn(text: str) -> None:

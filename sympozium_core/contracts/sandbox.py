@@ -41,6 +41,8 @@ class ContainerStatus:
 class PodStatus:
     state: Literal["absent", "starting", "running", "ended"]
     containers: Mapping[str, ContainerStatus] = field(default_factory=dict)
+    lost: bool = False
+    """Ended with the runtime itself (the server stopped or died, a node went), not by its own doing: no failure of the run's."""
 
     def worst(self) -> ContainerStatus | None:
         """The container that best explains the end: out of memory first, then any other failure."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -34,6 +34,8 @@ from sympozium_core.sidecar.interpreter import python_command
 if TYPE_CHECKING:
     from sympozium_core.embedded.bus.local import EmbeddedBus
 
+Adopt = Callable[[str], None]
+
 log = logging.getLogger(__name__)
 
 CONTROLLER = User(f"{CONTROL_PLANE}controller", ("system:masters",))
@@ -50,12 +52,17 @@ class EmbeddedServer:
     cluster: Cluster
     """As the controller."""
     sandbox: SandboxChoice
+    adopt: Adopt
+    """Carries out a run that was there before; for servers with `only_new`."""
 
 
 @asynccontextmanager
-async def serve_embedded(settings: EmbeddedSettings, *, controllers: bool) -> AsyncIterator[EmbeddedServer]:
+async def serve_embedded(
+    settings: EmbeddedSettings, *, controllers: bool, only_new: bool = False
+) -> AsyncIterator[EmbeddedServer]:
     """Holds the data directory and serves it; without `controllers`, objects can be read and written but no run goes on.
 
+    `only_new` is for a command that will be gone soon: it leaves the runs that it finds to a server that stays.
     Raises DataDirBusy when another process holds the directory.
     """
     async with AsyncExitStack() as stack:
@@ -70,23 +77,28 @@ async def serve_embedded(settings: EmbeddedSettings, *, controllers: bool) -> As
         directory = Directory(cluster, skills, choice.facts, relay, COMMANDS)
         store.use_admission(Reviewer(directory))
         bus = LazyBus(settings, stack)
+        adopt: Adopt = _nothing
         if controllers:
-            await _carry_out(settings, stack, await bus.open(), cluster, directory, relay, choice, record)
+            base = _Base(await bus.open(), cluster, directory, relay, choice, record)
+            adopt = await _carry_out(settings, stack, base, only_new=only_new)
         app = make_app(store, routes=[journal_route(cluster, bus.open)])
         await stack.enter_async_context(serve_unix(app, settings.api_socket))
-        yield EmbeddedServer(cluster, choice)
+        yield EmbeddedServer(cluster, choice, adopt)
 
 
-async def _carry_out(
-    settings: EmbeddedSettings,
-    stack: AsyncExitStack,
-    bus: EmbeddedBus,
-    cluster: Cluster,
-    directory: Directory,
-    relay: Relay,
-    choice: SandboxChoice,
-    record: Record,
-) -> None:
+@dataclass(frozen=True)
+class _Base:
+    """What is there before anything is carried out."""
+
+    bus: EmbeddedBus
+    cluster: Cluster
+    directory: Directory
+    relay: Relay
+    choice: SandboxChoice
+    record: Record
+
+
+async def _carry_out(settings: EmbeddedSettings, stack: AsyncExitStack, base: _Base, *, only_new: bool) -> Adopt:
     import aiohttp
 
     from sympozium_core.processes.pods import LocalPods
@@ -96,18 +108,23 @@ async def _carry_out(
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, timeout=aiohttp.ClientTimeout(total=None))
     )
     parts = Parts(
-        cluster=cluster,
-        bus=bus,
-        pods=LocalPods(bus, settings.bus_socket, settings.data_dir, choice, COMMANDS["bridge"]),
-        directory=directory,
-        relay=relay,
-        providers=Drivers(names.GROUP_PROVIDERS, Provider, record=record),
+        cluster=base.cluster,
+        bus=base.bus,
+        pods=LocalPods(base.bus, settings.bus_socket, settings.data_dir, base.choice, COMMANDS["bridge"]),
+        directory=base.directory,
+        relay=base.relay,
+        providers=Drivers(names.GROUP_PROVIDERS, Provider, record=base.record),
         http=http,
         data_dir=settings.data_dir / "providers",
         clock=SystemClock(),
         settings=settings.controller,
+        only_new=only_new,
     )
-    await stack.enter_async_context(carry_out_runs(parts))
+    return await stack.enter_async_context(carry_out_runs(parts))
+
+
+def _nothing(uid: str) -> None:
+    """Without controllers there is nothing to adopt a run."""
 
 
 class LazyBus:

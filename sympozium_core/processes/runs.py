@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -47,6 +47,9 @@ from sympozium_core.settings import ControllerSettings
 log = logging.getLogger(__name__)
 
 
+Adopt = Callable[[str], None]
+
+
 @dataclass
 class Parts:
     """What the embedded server and a cluster's controller make differently."""
@@ -61,11 +64,16 @@ class Parts:
     data_dir: Path
     clock: Clock
     settings: ControllerSettings
+    only_new: bool = False
+    """Leave the runs that are there already alone, but for those that are adopted."""
 
 
 @asynccontextmanager
-async def carry_out_runs(parts: Parts) -> AsyncIterator[None]:
-    """Everything runs when this yields; all of it has ended, pods included, when it returns."""
+async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
+    """Everything runs when this yields; all of it has ended, pods included, when it returns.
+
+    What it yields adopts a run by its UID, where `only_new` left it alone.
+    """
     async with AsyncExitStack() as stack:
         informers = Informers(parts.cluster)
         runs = informers.of(AGENT_RUN, indexes=INDEXES)
@@ -96,7 +104,13 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[None]:
         work.add("instances", instance.controller(parts.cluster, instances, runs).run)
         work.add("journal feed", lambda: journal_feed.feed(parts.bus, wake.uid, _teller(parts.relay, runs)))
         await stack.enter_async_context(_supervised(work))
-        yield
+
+        def adopt(uid: str) -> None:
+            if uid in context.left_alone:
+                context.left_alone.remove(uid)
+                wake.uid(uid)
+
+        yield adopt
 
 
 @asynccontextmanager
@@ -132,6 +146,7 @@ def _context(
         events=events,
         clock=parts.clock,
         settings=parts.settings,
+        left_alone={run["metadata"]["uid"] for run in runs.cache.all()} if parts.only_new else set(),
     )
     return context
 

@@ -56,7 +56,7 @@ async def test_calls_run_side_by_side(world):
     await world.until(lambda: len(waiting) == 16)
     await asyncio.sleep(0.05)
     assert len(waiting) == 16, "no more than sixteen are under way at once"
-    done = set()
+    done: set[str] = set()
     while len(done) < 40:
         for call in await world.until(lambda: [c for c in waiting if c not in done]):
             done.add(call)

@@ -23,6 +23,7 @@ DEADLINE = 30.0
 
 SCRIPT = {
     "conversations": [
+        {"when": "^brief", "turns": [{"text": "word " * 20, "delay": 0.1}]},
         {"when": "^slow", "turns": [{"text": "word " * 200, "delay": 0.2}]},
         {
             "when": "^evil",

@@ -9,7 +9,7 @@ from contextlib import aclosing
 import pytest
 
 from sympozium_core.contracts.provider import ProviderError
-from sympozium_core.errors import Permanent, SympoziumError
+from sympozium_core.errors import Permanent, SympoziumError, Temporary
 
 
 def content(frames):

@@ -66,10 +66,16 @@ class RunContext:
     events: EventRecorder
     clock: Clock
     settings: ControllerSettings
+    left_alone: set[str] = field(default_factory=set)
+    """UIDs of the runs that this process does not carry out. A command that holds the data directory for its own run leaves those that it
+    finds there as they are: it would be gone before they have ended."""
     slots: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held between counting who runs and writing that one more does."""
     orphans: dict[str, float] = field(default_factory=dict)
     """Since when (monotonic) a pod's bridge lives on without its agent."""
+
+    def is_ours(self, run: Mapping[str, Any]) -> bool:
+        return run["metadata"]["uid"] not in self.left_alone
 
     def orphaned_for(self, pod: str, grace: float) -> float:
         """Seconds left until a bridge without an agent has had its time."""

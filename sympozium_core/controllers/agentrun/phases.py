@@ -41,6 +41,8 @@ async def reconcile(context: RunContext, key: Key) -> Result:
         return await deleted.remove(context, run) or DONE
     phase = phase_of(run)
     if phase is None or not phase.terminal:
+        if not context.is_ours(run) and not run["spec"].get("cancel"):
+            return DONE
         run = await add_finalizer(context.cluster, AGENT_RUN, run, FINALIZER_RUN) or run
     return await PHASES[phase](context, run) or DONE
 

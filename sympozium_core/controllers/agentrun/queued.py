@@ -38,8 +38,8 @@ async def wait(context: RunContext, run: Object) -> Result | None:
 
 def _position(context: RunContext, run: Object) -> int:
     """0: may start now; else how many runs start before this one, itself counted."""
-    running = context.runs.cache.by_index(INDEX_PHASE, Phase.RUNNING)
-    waiting = [other for phase in WAITING for other in context.runs.cache.by_index(INDEX_PHASE, phase)]
+    running = _ours(context, Phase.RUNNING)
+    waiting = [other for phase in WAITING for other in _ours(context, phase)]
     ahead = [other for other in waiting if _age(other) < _age(run) and not other["metadata"].get("deletionTimestamp")]
     under_way = Counter(map(instance_key, running))
     limit = _instance_limit(run)
@@ -52,6 +52,11 @@ def _position(context: RunContext, run: Object) -> int:
     free = context.settings.max_concurrent_runs - len(running)
     before = _takers(ahead, under_way)
     return 0 if free > before else before - max(free, 0) + 1
+
+
+def _ours(context: RunContext, phase: str) -> list[Mapping[str, Any]]:
+    """Runs in that phase which this process looks after: what is left to another one takes no place here."""
+    return [run for run in context.runs.cache.by_index(INDEX_PHASE, phase) if context.is_ours(run)]
 
 
 def _takers(ahead: Sequence[Mapping[str, Any]], under_way: Counter[str]) -> int:

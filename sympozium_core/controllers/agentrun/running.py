@@ -91,7 +91,7 @@ async def _lost_a_server(context: RunContext, run: Object, status: PodStatus, ma
     if not ended:
         return False
     attempt = int(status_of(run)["attempt"])
-    if attempt < max_attempts:
+    if int(status_of(run).get("failures") or 0) + 1 < max_attempts:
         return True
     started = await journal.started(context.bus, run["metadata"]["uid"], attempt)
     return started is not None and any(name.removeprefix("skill-") in started["servers"] for name in ended)
@@ -106,9 +106,12 @@ async def _after(context: RunContext, run: Object, status: PodStatus, max_attemp
     result = await journal.result(context.bus, run["metadata"]["uid"])
     if result is not None:
         return await finished.end(context, run, from_result(result))
-    attempt = int(status_of(run)["attempt"])
-    outcome = from_pod(status, attempt)
+    if status.lost:
+        return await attempts.next_attempt(context, run, "its pod ended with the server that ran it")
+    failures = int(status_of(run).get("failures") or 0) + 1
+    outcome = from_pod(status, failures)
     worst = status.worst()
-    if attempt >= max_attempts or (worst is not None and worst.out_of_memory):
+    if failures >= max_attempts or (worst is not None and worst.out_of_memory):
         return await finished.end(context, run, outcome)
+    run = await write_status(context.cluster, run, {"failures": failures})
     return await attempts.next_attempt(context, run, outcome.message)

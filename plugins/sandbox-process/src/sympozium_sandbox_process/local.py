@@ -32,13 +32,15 @@ class _Pod:
     containers: dict[str, ContainerStatus] = field(default_factory=dict)
     restored: bool = False
     """Left by an earlier process: the launcher does not know it, its processes are found by their marker alone."""
+    lost: bool = False
+    """Was running when the server or its launcher ended."""
 
     @property
     def status(self) -> PodStatus:
         states = {status.state for status in self.containers.values()}
         if "waiting" in states:
             return PodStatus("starting", dict(self.containers))
-        return PodStatus("running" if "running" in states else "ended", dict(self.containers))
+        return PodStatus("running" if "running" in states else "ended", dict(self.containers), self.lost)
 
 
 class LocalSandbox(Sandbox):
@@ -50,6 +52,7 @@ class LocalSandbox(Sandbox):
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._launcher: LauncherClient | None = None
         self._opening = asyncio.Lock()
+        self._closing = False
         self._preparing: asyncio.Task[None] | None = None
         self._recovery: asyncio.Task[None] | None = None
 
@@ -63,6 +66,7 @@ class LocalSandbox(Sandbox):
         except OSError as error:
             raise from_os_error(f"use the sandbox's data directory {context.data_dir}", error) from error
         self._context = replace(context, data_dir=context.data_dir.resolve())
+        self._closing = False
         self._launcher = await self._open_launcher()
 
     def _take_over(self, data_dir: Path) -> None:
@@ -74,7 +78,8 @@ class LocalSandbox(Sandbox):
             files = PodFiles(data_dir.resolve(), pod_id)
             containers = files.read_state(_LOST_WITH_SERVER)
             if containers is not None:
-                self._pods[pod_id] = _Pod(files, containers, restored=True)
+                lost = any(container.message == _LOST_WITH_SERVER for container in containers.values())
+                self._pods[pod_id] = _Pod(files, containers, restored=True, lost=lost)
 
     async def start(self, pod_id: str, plan: PodPlan, *, workspace_of: str = "") -> None:
         context = self._opened()
@@ -164,6 +169,7 @@ class LocalSandbox(Sandbox):
     async def close(self) -> None:
         if self._context is None:
             return
+        self._closing = True
         if self._recovery is not None:
             await asyncio.wait([self._recovery])
         if self._preparing is not None:
@@ -194,6 +200,8 @@ class LocalSandbox(Sandbox):
         return self._launcher
 
     def _container_ended(self, event: Mapping[str, Any]) -> None:
+        if self._closing:
+            return  # It ends with us: what is recorded of it stays that it was running.
         pod_id, name = event["pod"], event["container"]
         pod = self._pods.get(pod_id)
         if pod is None or name not in pod.containers:
@@ -219,6 +227,7 @@ class LocalSandbox(Sandbox):
                 lost = [name for name, status in pod.containers.items() if status.state != "ended"]
                 pod.containers.update(dict.fromkeys(lost, ContainerStatus("ended", -9, message=_LOST_WITH_LAUNCHER)))
                 if lost:
+                    pod.lost = True
                     self._record(pod_id, pod)
         finally:
             self._recovery = None
