@@ -64,14 +64,18 @@ async def clean(context: RunContext, run: Object) -> Result | None:
         context.orphans.pop(str(pod), None)
         await context.revoke(str(pod))
         await context.sandbox.stop(str(pod), grace=context.settings.stop_grace)
-        kept = str(pod) if run["spec"].get("cleanup") == "keep" else ""
-        for each in attempts.pods_of(run):
-            if each != kept:
-                await context.sandbox.remove(each)
+        await remove_pods(context, run)
     run = await write_status(context.cluster, run, {"cleaned": True})
     await context.runs.wait_until(run["metadata"]["resourceVersion"])
     await _prune(context, run)
     return None
+
+
+async def remove_pods(context: RunContext, run: Mapping[str, Any]) -> None:
+    """Of every attempt, but for the last where it is kept."""
+    for pod in attempts.pods_of(run):
+        if pod != status_of(run).get("pod") or run["spec"].get("cleanup") != "keep":
+            await context.sandbox.remove(pod)
 
 
 async def _prune(context: RunContext, run: Mapping[str, Any]) -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from sympozium_core.contracts.bus import BusUnavailable, LimitReached
 from sympozium_core.contracts.cluster import Object
 from sympozium_core.contracts.plan import RunPlan
 from sympozium_core.contracts.sandbox import PodStatus
@@ -9,7 +14,10 @@ from sympozium_core.controllers.agentrun import attempts, finished, journal, pla
 from sympozium_core.controllers.agentrun.context import RunContext
 from sympozium_core.controllers.agentrun.outcome import Outcome, cancelled, from_pod, from_result, timed_out
 from sympozium_core.controllers.agentrun.status import conditions, status_of, write_status
+from sympozium_core.names import Phase
 from sympozium_core.reconcile.controller import Result
+
+log = logging.getLogger(__name__)
 
 
 async def tend(context: RunContext, run: Object) -> Result | None:
@@ -19,7 +27,7 @@ async def tend(context: RunContext, run: Object) -> Result | None:
     run = await _tell_of_tools(context, run, plan)
     result = await journal.result(context.bus, uid)
     if result is not None:
-        return await finished.end(context, run, from_result(result))
+        return await finished.end(context, run, _told(context, run, plan, result))
     if run["spec"].get("cancel"):
         return await stop(context, run, cancelled("cancelled on request"))
     left = attempts.deadline_of(run, plan.limits.timeout) + context.settings.deadline_grace - context.clock.now()
@@ -36,6 +44,16 @@ async def tend(context: RunContext, run: Object) -> Result | None:
     if _gone(pod_status) or await _lost_a_server(context, run, pod_status, plan.limits.max_attempts):
         return await _after(context, run, pod_status, plan.limits.max_attempts)
     return Result(requeue_after=left)
+
+
+def _told(context: RunContext, run: Object, plan: RunPlan, result: Mapping[str, Any]) -> Outcome:
+    """What the agent says became of it. It cannot know why it was told to stop: after the deadline that is the reason."""
+    outcome = from_result(result)
+    timeout = plan.limits.timeout
+    late = context.clock.now() >= attempts.deadline_of(run, timeout)
+    if outcome.phase is Phase.CANCELLED and late and not run["spec"].get("cancel"):
+        return timed_out(timeout)
+    return outcome
 
 
 async def _tell_of_tools(context: RunContext, run: Object, plan: RunPlan) -> Object:
@@ -63,11 +81,16 @@ async def _tell_of_tools(context: RunContext, run: Object, plan: RunPlan) -> Obj
 async def stop(context: RunContext, run: Object, otherwise: Outcome) -> Result | None:
     """Ends the pod in good order: whatever result it still hands over counts, else `otherwise`."""
     uid, pod = run["metadata"]["uid"], str(status_of(run)["pod"])
-    await journal.say(context.bus, uid, {"type": "cancel", "because": otherwise.message}, context.clock)
+    try:
+        await journal.say(context.bus, uid, {"type": "cancel", "because": otherwise.message}, context.clock)
+    except (BusUnavailable, LimitReached) as error:
+        log.warning("run %s is stopped without a word to its bridge: %s", uid, error)
     await context.sandbox.stop(pod, grace=context.settings.stop_grace)
     result = await journal.result(context.bus, uid)
     if result is not None and result.get("status") == "success":
         return await finished.end(context, run, from_result(result))
+    # Before the status: where the disk is full, it may be full of this pod.
+    await finished.remove_pods(context, run)
     return await finished.end(context, run, otherwise)
 
 
