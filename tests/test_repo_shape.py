@@ -107,6 +107,7 @@ class TestPackage:
             "provider_", ""
         ).replace("skill_", "")
         assert str(package.relative_to(ROOT) / "src") in settings(ROOT)["mypy"]["mypy_path"]
+        assert f"mypy {package.relative_to(ROOT)}/tests" in (ROOT / "tox.ini").read_text()
 
 
 def test_every_dependency_is_bounded_and_pinned() -> None:

@@ -109,7 +109,8 @@ class ModelCalls:
                 async with aclosing(call(self._bus, self._subject, data, deadline=self._deadline)) as items:
                     async for item in items:
                         started = True
-                        yield json.loads(item)
+                        for frame in json.loads(item):
+                            yield frame
                 return
             except Temporary as error:
                 pause = max(PAUSES[min(number, len(PAUSES) - 1)], error.after or 0.0)

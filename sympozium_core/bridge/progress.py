@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
+from typing import Any
 
 from sympozium_core.bridge.record import Allowance, Record
 from sympozium_core.errors import Permanent
@@ -15,6 +17,10 @@ MAX_EVENTS = 10_000
 EVENTS_AT_ONCE = 2_500
 EVENTS_A_SECOND = 50.0
 MAX_WAITING = 4_096
+TOGETHER = 0.05
+"""Seconds for which the first event waits for others."""
+IN_ONE = 64
+"""Events in one entry of the journal."""
 
 logger = logging.getLogger(__name__)
 
@@ -27,32 +33,46 @@ class Progress:
     def __init__(self, agent: Root, record: Record) -> None:
         self._agent = agent
         self._record = record
-        self._names: asyncio.Queue[str] = asyncio.Queue(MAX_WAITING)
+        self._names: deque[str] = deque()
+        self._come = asyncio.Event()
+        self._turn = asyncio.Lock()
         self._seen: set[str] = set()
         self._allowance = Allowance(total=MAX_EVENTS, burst=EVENTS_AT_ONCE, rate=EVENTS_A_SECOND)
 
     def take(self, name: str) -> None:
         """A file that appeared; each name counts once."""
-        if name not in self._seen and not self._names.full() and self._allowance.take():
+        if name not in self._seen and len(self._names) < MAX_WAITING and self._allowance.take():
             self._seen.add(name)
-            self._names.put_nowait(name)
+            self._names.append(name)
+            self._come.set()
 
     async def work(self) -> None:
         while True:
-            await self._one(await self._names.get())
+            await self._come.wait()
+            await asyncio.sleep(TOGETHER)
+            await self._journal()
 
     async def drain(self) -> None:
         """Journals what has been taken, before the result."""
-        while not self._names.empty():
-            await self._one(self._names.get_nowait())
+        while self._names or self._turn.locked():
+            await self._journal()
 
-    async def _one(self, name: str) -> None:
+    async def _journal(self) -> None:
+        """One entry for what has come together: progress is for people, and must not keep a tool call waiting for its turn at the journal."""
+        async with self._turn:
+            names = [self._names.popleft() for _ in range(min(IN_ONE, len(self._names)))]
+            if not self._names:
+                self._come.clear()
+            events = [event for name in names if (event := await self._read(name)) is not None]
+            if events:
+                await self._record.append("progress", events=events)
+
+    async def _read(self, name: str) -> dict[str, Any] | None:
         path = f"output/{name}"
         try:
-            event = parse_stream_event(self._agent.read_json(path, layout.MAX_STREAM), path)
+            return dict(parse_stream_event(self._agent.read_json(path, layout.MAX_STREAM), path).data)
         except FileNotFoundError:
-            return
+            return None
         except (OSError, Permanent) as error:
             await self._record.problem(str(error), path)
-            return
-        await self._record.append("progress", event=dict(event.data))
+            return None

@@ -2,6 +2,8 @@
 
 What comes out is one clean stream for a cache: nothing twice, nothing missed; what vanished while nobody looked is DELETED, and an
 object that was made again under its old name is DELETED and ADDED.
+
+Method: Kubernetes API concepts, "Efficient detection of changes" (https://kubernetes.io/docs/reference/using-api/api-concepts/).
 """
 
 from __future__ import annotations
@@ -10,19 +12,18 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, cast
+from typing import Literal, NamedTuple
 
+from sympozium_core.backoff import Attempts, BackOff
 from sympozium_core.contracts.cluster import ApiError, Cluster, Gone, Object, ResourceType, WatchEvent, metadata
 
-logger = logging.getLogger(__name__)
-
 PAGE = 500
-WATCH_SECONDS = (300.0, 600.0)
-"""A watch is renewed after a time drawn from here, so that many clients do not come back at once."""
-FIRST_BACK_OFF = 0.2
-LONGEST_BACK_OFF = 30.0
+SHORTEST_WATCH = 1.0
+"""Seconds. A watch that ends earlier and brought nothing is a failure: a server on its way out ends watches as fast as they come."""
+WATCH_FAILURES = 5
+log = logging.getLogger(__name__)
 
 ObjectKey = tuple[str, str]
 """Namespace (empty for cluster-scoped kinds) and name."""
@@ -32,19 +33,24 @@ ObjectKey = tuple[str, str]
 class Change:
     """SYNCED (with an empty object) follows each complete list: from here on the stream holds everything there is.
 
-    A DELETED that was found out by a list carries only apiVersion, kind, name, namespace and uid.
+    A DELETED that was found out without an event carries only apiVersion, kind, name, namespace and uid. BOOKMARK (with an empty
+    object) says that the stream got further without a change. An object is the receiver's own.
     """
 
-    type: Literal["ADDED", "MODIFIED", "DELETED", "SYNCED"]
+    type: Literal["ADDED", "MODIFIED", "DELETED", "SYNCED", "BOOKMARK"]
     object: Object
+    version: str = ""
+    """How far the stream is with this change; empty while more has to come first, as before SYNCED."""
 
 
 class _Known(NamedTuple):
     uid: str
-    version: str
+    version: int
 
 
 class Reflector:
+    """One reflector gives one stream: `changes` is called once."""
+
     def __init__(
         self,
         cluster: Cluster,
@@ -53,96 +59,142 @@ class Reflector:
         *,
         labels: str = "",
         fields: str = "",
-        failed: Callable[[ApiError], None] | None = None,
+        bookmarks: bool = False,
+        back_off: BackOff | None = None,
+        watch_seconds: float = 300.0,
     ) -> None:
-        """`failed` hears of each error that is about to be tried over."""
+        """A watch is renewed after `watch_seconds` to twice that, drawn each time, so that many clients do not come back at once."""
+        self.problem = ""
+        """Why the stream is behind at present; empty while it follows."""
+        self.lists = 0
+        """How many lists were complete."""
         self._cluster = cluster
         self._kind = kind
         self._namespace = namespace
         self._labels = labels
         self._fields = fields
-        self._failed = failed
+        self._bookmarks = bookmarks
+        self._attempts = Attempts(back_off or BackOff(first=0.05, longest=30.0))
+        self._watch_seconds = watch_seconds
         self._known: dict[ObjectKey, _Known] = {}
         self._version = ""
-        self._back_off = FIRST_BACK_OFF
 
     async def changes(self) -> AsyncGenerator[Change, None]:
-        """Without end; close it to stop. Errors of the server are tried over, with back-off; nothing is raised."""
+        """Without end; close it to stop. Every failure of the cluster is tried over, with back-off; nothing is raised.
+
+        The changes of one list come without a pause of the event loop between them: nobody else sees half of a list applied.
+        """
         while True:
             try:
                 if not self._version:
-                    async with contextlib.aclosing(self._list()) as listed:
-                        async for change in listed:
-                            yield change
-                heard = False
-                async with contextlib.aclosing(self._watch()) as events:
-                    async for event in events:
-                        heard = True
-                        self._back_off = FIRST_BACK_OFF
-                        for change in self._taken(event):
-                            yield change
-                if not heard:  # a server on its way out ends watches as fast as they come
-                    await self._rest()
+                    items, version = await self._list()
+                    for change in self._listed(items, version):
+                        yield change
+                async with contextlib.aclosing(self._watch()) as watched:
+                    async for change in watched:
+                        yield change
+                continue
             except Gone as error:
-                logger.debug("%s: the watch is too old, listing again: %s", self._kind.resource, error)
+                if not self._version:  # it was the list itself
+                    self._trouble(str(error))
                 self._version = ""
-                await self._pause(error)
+                log.info("watch of %s: %s; listing again", self._kind.plural, error)
             except ApiError as error:
-                logger.warning("%s: %s; trying again", self._kind.resource, error)
-                await self._pause(error)
+                self._trouble(str(error))
+            except Exception as error:
+                log.exception("watch of %s failed", self._kind.plural)
+                self._trouble(f"{type(error).__name__}: {error}")
+            if self._attempts.failures >= WATCH_FAILURES:
+                self._version = ""  # perhaps it is the version that the cluster cannot serve
+            await asyncio.sleep(self._attempts.failed())
 
-    async def _list(self) -> AsyncGenerator[Change, None]:
-        seen: set[ObjectKey] = set()
-        token = ""
+    async def _list(self) -> tuple[list[Object], str]:
+        """All pages, and the version of the first: a watch from there repeats what happened while the others were fetched.
+
+        A list that breaks in the middle changes nothing.
+        """
+        items: list[Object] = []
+        version = token = ""
         while True:
             page = await self._cluster.list(
                 self._kind, self._namespace, labels=self._labels, fields=self._fields, limit=PAGE, continue_token=token
             )
-            for obj in page.items:
-                seen.add(_key(obj))
-                for change in self._present(obj):
-                    yield change
+            items += page.items
+            version = version or page.resource_version
             token = page.continue_token
             if not token:
-                break
-        for key in [key for key in self._known if key not in seen]:
-            yield self._vanished(key)
-        self._version = page.resource_version
-        yield Change("SYNCED", {})
+                return items, version
 
-    def _watch(self) -> AsyncGenerator[WatchEvent, None]:
-        events = self._cluster.watch(
+    def _listed(self, items: list[Object], version: str) -> Iterator[Change]:
+        """A list is the truth whatever its versions: a cluster that was restored from a backup counts from an earlier one."""
+        present = {_key(obj) for obj in items}
+        self.lists += 1
+        self.problem = ""
+        for key in [key for key in self._known if key not in present]:
+            yield self._vanished(key)
+        for obj in items:
+            if self._known.get(_key(obj)) != _known(obj):
+                yield from self._present(obj)
+        self._version = version
+        yield Change("SYNCED", {}, version)
+
+    async def _watch(self) -> AsyncGenerator[Change, None]:
+        """One watch, until it ends."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        stream = self._cluster.watch(
             self._kind,
             self._namespace,
             resource_version=self._version,
             labels=self._labels,
             fields=self._fields,
-            timeout=random.uniform(*WATCH_SECONDS),
+            timeout=self._watch_seconds * (1 + random.random()),
         )
-        return cast(AsyncGenerator[WatchEvent, None], events)
+        received = False
+        lasting = loop.call_later(SHORTEST_WATCH, self._well)  # a quiet watch that lasts is well too
+        try:
+            async for event in stream:
+                if not received and event.type != "BOOKMARK":
+                    received = True
+                    self._well()
+                for change in self._taken(event):
+                    yield change
+        finally:
+            lasting.cancel()
+            await _close(stream)
+        if not received and loop.time() - began < SHORTEST_WATCH:
+            await asyncio.sleep(self._attempts.failed())
 
     def _taken(self, event: WatchEvent) -> list[Change]:
-        self._version = str(metadata(event.object).get("resourceVersion") or self._version)
-        if event.type == "BOOKMARK":
-            return []
-        if event.type == "DELETED":
-            known = self._known.pop(_key(event.object), None)
-            return [] if known is None else [Change("DELETED", event.object)]
-        return self._present(event.object)
-
-    def _present(self, obj: Object) -> list[Change]:
-        """What it means that `obj` is there now."""
-        meta: dict[str, Any] = metadata(obj)
-        key, fresh = _key(obj), _Known(str(meta.get("uid")), str(meta.get("resourceVersion")))
-        old = self._known.get(key)
-        if old == fresh:
-            return []
+        """What a watch repeats, or tells of an earlier time than a list did, is dropped by its version."""
         changes: list[Change] = []
+        if event.type != "BOOKMARK":
+            key, fresh = _key(event.object), _known(event.object)
+            old = self._known.get(key)
+            if event.type == "DELETED":
+                if old is not None and old.version <= fresh.version:
+                    del self._known[key]
+                    changes = [Change("DELETED", event.object)]
+            elif old is None or old.version < fresh.version:
+                changes = list(self._present(event.object))
+        version = str(metadata(event.object).get("resourceVersion") or "")
+        self._version = version or self._version
+        if changes:
+            last = changes.pop()
+            return [*changes, Change(last.type, last.object, self._version)]
+        return [Change("BOOKMARK", {}, self._version)] if self._bookmarks and version else []
+
+    def _present(self, obj: Object) -> Iterator[Change]:
+        """What it means that `obj`, which is not what was known, is there now."""
+        obj.setdefault("apiVersion", self._kind.api_version)  # the items of a list come without
+        obj.setdefault("kind", self._kind.kind)
+        key, fresh = _key(obj), _known(obj)
+        old = self._known.get(key)
         if old is not None and old.uid != fresh.uid:
-            changes.append(self._vanished(key))
+            yield self._vanished(key)
             old = None
         self._known[key] = fresh
-        return [*changes, Change("ADDED" if old is None else "MODIFIED", obj)]
+        yield Change("ADDED" if old is None else "MODIFIED", obj)
 
     def _vanished(self, key: ObjectKey) -> Change:
         meta = {"namespace": key[0], "name": key[1], "uid": self._known.pop(key).uid}
@@ -150,16 +202,35 @@ class Reflector:
             del meta["namespace"]
         return Change("DELETED", {"apiVersion": self._kind.api_version, "kind": self._kind.kind, "metadata": meta})
 
-    async def _pause(self, error: ApiError) -> None:
-        if self._failed is not None:
-            self._failed(error)
-        await self._rest()
+    def _well(self) -> None:
+        self.problem = ""
+        self._attempts.succeeded()
 
-    async def _rest(self) -> None:
-        await asyncio.sleep(self._back_off * random.uniform(0.5, 1.0))
-        self._back_off = min(LONGEST_BACK_OFF, self._back_off * 2)
+    def _trouble(self, text: str) -> None:
+        if text != self.problem:
+            log.warning("cannot follow %s: %s; trying again", self._kind.plural, text)
+        self.problem = text
+
+
+def version_number(version: str) -> int:
+    """A resourceVersion as a number; 0 where it is none. Versions of one kind are comparable (Kubernetes KEP-5504; the store's are)."""
+    return int(version) if version.isascii() and version.isdigit() else 0
 
 
 def _key(obj: Object) -> ObjectKey:
     meta = metadata(obj)
-    return str(meta.get("namespace") or ""), str(meta.get("name") or "")
+    return meta.get("namespace") or "", meta["name"]
+
+
+def _known(obj: Object) -> _Known:
+    meta = metadata(obj)
+    return _Known(str(meta.get("uid") or ""), version_number(str(meta.get("resourceVersion") or "")))
+
+
+async def _close(stream: AsyncIterator[WatchEvent]) -> None:
+    """Ends a watch. What goes wrong here must not stand in the place of the cancellation or the error that led here."""
+    if isinstance(stream, AsyncGenerator):
+        try:
+            await stream.aclose()
+        except Exception:
+            log.exception("a watch could not be closed")

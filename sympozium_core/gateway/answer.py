@@ -7,7 +7,7 @@ by `index`, and `usage` stands on the last chunk or on one without choices.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,12 +129,12 @@ class Answer:
             message["tool_calls"] = [_finished(self._calls[index]) for index in sorted(self._calls)]
         return message
 
-    def usage(self, prompt_bytes: int) -> Usage:
-        """What the provider counted, or an estimate."""
+    def usage(self, prompt_bytes: Callable[[], int]) -> Usage:
+        """What the provider counted, or an estimate, for which the prompt's size is asked."""
         counts = [self._usage.get(name) for name in ("prompt_tokens", "completion_tokens")] if self._usage else []
         if len(counts) == 2 and all(isinstance(count, int) and count >= 0 for count in counts):
             return Usage(int(counts[0] or 0), int(counts[1] or 0))
-        return Usage(math.ceil(prompt_bytes / 4), math.ceil(self._bytes / 4), estimated=True)
+        return Usage(math.ceil(prompt_bytes() / 4), math.ceil(self._bytes / 4), estimated=True)
 
 
 def is_final(chunk: Chunk) -> bool:

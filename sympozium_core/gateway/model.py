@@ -19,6 +19,7 @@ from sympozium_core.gateway import answer, artifact, replay
 from sympozium_core.gateway.answer import Answer
 from sympozium_core.gateway.asking import ask
 from sympozium_core.gateway.body import BadBody, call_key, canonical, clean_body
+from sympozium_core.gateway.joining import joined
 from sympozium_core.gateway.record import ModelRecord, Recorded
 from sympozium_core.gateway.state import RunState, RunStates
 from sympozium_core.gateway.target import ModelTarget, Providers, Resolve
@@ -54,9 +55,9 @@ class Gateway:
 
     async def _model(self, request: CallRequest) -> AsyncIterator[bytes]:
         call = await self._call(request)
-        async with aclosing(call.frames()) as frames:
-            async for frame in frames:
-                yield json.dumps(frame, separators=(",", ":")).encode()
+        async with aclosing(joined(call.frames())) as batches:
+            async for frames in batches:
+                yield json.dumps(frames, separators=(",", ":")).encode()
 
     async def _call(self, request: CallRequest) -> _Call:
         uid = subjects.uid_of(request.subject)
@@ -168,7 +169,7 @@ class _Call:
         }
 
     def _finished(self, collected: Answer) -> Recorded:
-        usage = collected.usage(len(canonical(self._body))).entry()
+        usage = collected.usage(lambda: len(canonical(self._body))).entry()
         return Recorded(collected.message(), collected.finish_reason, usage, self._target.attempt)
 
     async def _from_record(self, instead_of: Recorded | None = None) -> AsyncGenerator[dict[str, Any], None]:

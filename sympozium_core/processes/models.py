@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 from sympozium_core import names
 from sympozium_core.contracts.bus import Bus
+from sympozium_core.contracts.plan import RunPlan
 from sympozium_core.contracts.provider import Endpoint, Provider, ProviderContext
 from sympozium_core.controllers.agentrun import attempts, plans
 from sympozium_core.controllers.agentrun.context import INDEX_UID
@@ -17,6 +19,9 @@ from sympozium_core.gateway.target import ModelTarget
 from sympozium_core.processes.directory import Directory
 from sympozium_core.reconcile.informer import Informer
 from sympozium_core.registry.drivers import Drivers
+
+MAX_PLANS = 256
+"""Plans that are kept in memory."""
 
 
 class OpenProviders:
@@ -54,13 +59,14 @@ class Targets:
 
     def __init__(self, runs: Informer, bus: Bus, directory: Directory) -> None:
         self._runs, self._bus, self._directory = runs, bus, directory
+        self._plans: OrderedDict[str, RunPlan] = OrderedDict()
 
     async def resolve(self, uid: str) -> ModelTarget:
         """Raises Permanent for a run that is unknown or over, or whose Secret is missing."""
         run = next(iter(self._runs.cache.by_index(INDEX_UID, uid)), None)
         if run is None or phase_of(run) is not names.Phase.RUNNING:
             raise Permanent("this run is unknown or over", reason=names.Reason.MODEL_ERROR)
-        plan = await plans.load(self._bus, uid)
+        plan = await self._plan(uid)
         model = plan.model
         credentials = await self._directory.credentials(plan.namespace, model.secret) if model.secret else {}
         return ModelTarget(
@@ -69,3 +75,12 @@ class Targets:
             attempt=int(status_of(run)["attempt"]),
             deadline=attempts.deadline_of(run, plan.limits.timeout),
         )
+
+    async def _plan(self, uid: str) -> RunPlan:
+        """A run's plan never changes, and a run asks many times."""
+        plan = self._plans.get(uid)
+        if plan is None:
+            plan = self._plans[uid] = await plans.load(self._bus, uid)
+            while len(self._plans) > MAX_PLANS:
+                self._plans.popitem(last=False)
+        return plan

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from sympozium_core.contracts.cluster import Object, metadata
+from sympozium_core.contracts.cluster import Object
 from sympozium_core.reconcile.key import Key, key_of
 
 View = Mapping[str, Any]
@@ -95,9 +95,3 @@ class Cache:
                 found.pop(key, None)
                 if not found:
                     del self._indexes[name][value]
-
-
-def version_of(obj: View) -> int:
-    """The resourceVersion as a number; 0 where it is none. Versions of one kind are comparable (Kubernetes KEP-5504; the store's are)."""
-    text = metadata(obj).get("resourceVersion") or ""
-    return int(text) if isinstance(text, str) and text.isascii() and text.isdigit() else 0

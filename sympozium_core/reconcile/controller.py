@@ -13,9 +13,9 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from sympozium_core.backoff import BackOff
 from sympozium_core.contracts.cluster import ApiError, Conflict
 from sympozium_core.errors import Permanent, Temporary
-from sympozium_core.reconcile.backoff import BackOff
 from sympozium_core.reconcile.cache import View
 from sympozium_core.reconcile.informer import Handler, Informer
 from sympozium_core.reconcile.key import Key, key_of

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-from sympozium_core.reconcile.backoff import BackOff
+from sympozium_core.backoff import BackOff
 
 K = TypeVar("K", bound=Hashable)
 

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from sympozium_core.backoff import Attempts, BackOff
 from sympozium_core.errors import Permanent, SympoziumError
-from sympozium_core.reconcile.backoff import Attempts, BackOff
 
 HEALTHY = 60.0
 """Seconds after which a task that crashes counts as having run well: its back-off starts anew."""

@@ -109,6 +109,8 @@ class Server:
     def _watch(self, watch: Watch, claims: Claims, legacy: LegacyPort | None) -> None:
         while not self._stopping:
             found = watch.wait(self._next_deadline(), wake=self._wake)
+            with contextlib.suppress(BlockingIOError):  # or it would wake us for ever
+                os.eventfd_read(self._wake)
             if any(item.path == DONE for item in found):
                 return
             for item in found:

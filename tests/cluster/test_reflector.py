@@ -13,7 +13,7 @@ import pytest
 
 from sympozium_core.cluster.client import ClusterClient
 from sympozium_core.cluster.reflector import Change, Reflector
-from sympozium_core.contracts.cluster import ApiError, Cluster, ResourceType, User
+from sympozium_core.contracts.cluster import Cluster, ResourceType, User
 from sympozium_core.embedded.rest import make_app, serve_unix
 from sympozium_core.embedded.store import Store, StoreOptions
 
@@ -102,18 +102,19 @@ async def test_a_selection(site: Site, client: ClusterClient) -> None:
 
 
 async def test_a_server_that_comes_back(site: Site, client: ClusterClient) -> None:
-    failures: list[ApiError] = []
     await site.create("a")
-    changes = Reflector(client, WIDGET, failed=failures.append).changes()
+    reflector = Reflector(client, WIDGET)
+    changes = reflector.changes()
     assert await told(changes, 2) == [("ADDED", "a"), ("SYNCED", "")]
     following = asyncio.ensure_future(told(changes, 1))
     await site.stop()
     async with asyncio.timeout(10):
-        while not failures:  # noqa: ASYNC110 - it must have noticed
+        while not reflector.problem:  # noqa: ASYNC110 - it must have noticed
             await asyncio.sleep(0.01)
     await site.start()
     await site.create("b")
     assert await following == [("ADDED", "b")]
+    assert reflector.problem == ""
     await changes.aclose()
 
 

@@ -8,7 +8,8 @@ from sympozium_core.embedded.objects import new_uid
 def test_uids_sort_by_the_time_of_creation() -> None:
     start = 1_790_000_000.0
     made = [new_uid(start + step * 1e-5) for step in range(2000)]
-    assert made == sorted(made) and len(set(made)) == len(made)
+    assert made == sorted(made)
+    assert len(set(made)) == len(made)
 
 
 def test_a_uid_is_a_uuid_of_version_7_with_its_time() -> None:

@@ -117,7 +117,7 @@ class TestLasting:
 
     async def test_the_file_is_nobody_elses(self, store: Store, cluster: Cluster, tmp_path: Path) -> None:
         await cluster.create(AGENT_RUN, run("one"))
-        files = list(tmp_path.glob("store.db*"))  # noqa: ASYNC240
+        files = list(tmp_path.glob("store.db*"))
         assert len(files) == 3
         assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
 

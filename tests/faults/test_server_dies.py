@@ -102,9 +102,7 @@ async def test_what_a_crash_between_two_attempts_left_is_removed(server: ServerP
     assert not old.exists()
 
 
-async def test_a_run_does_not_end_up_in_a_weaker_sandbox(
-    server: ServerProcess, model: OpenAIServer, data_dir: Path
-) -> None:
+async def test_a_run_does_not_end_up_in_a_weaker_sandbox(server: ServerProcess, model: OpenAIServer, data_dir: Path) -> None:
     """Started again with another sandbox: a run that was planned for walls does not go on without them, and leaves nothing."""
     await server.stop()
     walled = ServerProcess(data_dir, sandbox="bubblewrap")

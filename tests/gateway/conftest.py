@@ -95,7 +95,7 @@ class Side:
 
     async def ask(self, body: Any, **more: Any) -> list[dict[str, Any]]:
         async with aclosing(self.call(body, **more)) as items:
-            return [json.loads(item) async for item in items]
+            return [frame async for item in items for frame in json.loads(item)]
 
     async def request(self, what: str, data: bytes) -> Any:
         async with aclosing(call(self.bus, subjects.request(UID, what), data, deadline=time.time() + 20)) as items:

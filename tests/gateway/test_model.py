@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 
@@ -36,13 +37,15 @@ async def test_chunks_are_passed_on_and_the_answer_is_on_record(side):
 
 async def test_the_first_chunk_does_not_wait_for_the_last_and_the_last_waits_for_the_journal(side):
     await side.gateway()
-    more, seen = asyncio.Event(), []
+    more = asyncio.Event()
+    seen: list[Any] = []
     side.provider.answers = [[side.chunk({"content": "a"}), more, *side.text("b")]]
 
     async def read():
         async with aclosing(side.call(side.body())) as items:
             async for item in items:
-                seen.append((json.loads(item), [entry["type"] for entry in await side.entries()]))
+                types = [entry["type"] for entry in await side.entries()]
+                seen.extend((frame, types) for frame in json.loads(item))
 
     reading = asyncio.create_task(read())
     await side.until(lambda: len(seen) == 1)
@@ -258,7 +261,7 @@ async def test_a_gateway_that_dies_between_journal_and_last_chunk_leaves_an_answ
     async def read_until_it_dies():
         async with aclosing(side.call(side.body(), window=1)) as items:
             async for item in items:
-                got.append(json.loads(item))
+                got.extend(json.loads(item))
                 if len(got) == 6:
                     while not await side.entries("model.answer"):  # noqa: ASYNC110
                         await asyncio.sleep(0.005)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from sympozium_core.backoff import BackOff
 from sympozium_core.contracts.cluster import Conflict, Unavailable, metadata
 from sympozium_core.errors import Permanent, Temporary
-from sympozium_core.reconcile.backoff import BackOff
 from sympozium_core.reconcile.controller import DONE, Controller, Options, Result, Source
 from sympozium_core.reconcile.informer import Informer
 from sympozium_core.reconcile.key import Key

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from sympozium_core.backoff import BackOff
 from sympozium_core.contracts.cluster import Forbidden, Gone, User, metadata
 from sympozium_core.embedded.store import Store, StoreOptions
 from sympozium_core.errors import Temporary
-from sympozium_core.reconcile.backoff import BackOff
 from sympozium_core.reconcile.cache import Cache
 from sympozium_core.reconcile.informer import Informer
 from sympozium_core.reconcile.informers import Informers
@@ -157,7 +157,7 @@ async def test_is_right_after_many_cuts_under_load(cluster: Any, line: Any, back
 
 
 async def test_pages_are_put_together(cluster: Any, background: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sympozium_core.reconcile.informer.PAGE", 4)
+    monkeypatch.setattr("sympozium_core.cluster.reflector.PAGE", 4)
     for number in range(10):
         await cluster.create(CONFIG_MAP, config(f"c{number}"))
     informer = Informer(cluster, CONFIG_MAP)
@@ -199,7 +199,7 @@ async def test_a_watch_that_ends_at_once_again_and_again_does_not_spin(line: Any
 async def test_a_quiet_watch_that_lasts_is_no_problem_any_more(
     tmp_path: Path, make_line: Any, background: Any, until: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sympozium_core.reconcile.informer.SHORTEST_WATCH", 0.05)
+    monkeypatch.setattr("sympozium_core.cluster.reflector.SHORTEST_WATCH", 0.05)
     store = await Store.open(tmp_path / "quiet.db", kinds=[CONFIG_MAP], options=StoreOptions(bookmark_seconds=600))
     line = make_line(store.as_user(User("test")))
     informer = Informer(line, CONFIG_MAP, back_off=QUICK)

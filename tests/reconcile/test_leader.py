@@ -116,6 +116,55 @@ async def test_one_whose_lease_was_taken_stops(cluster: Any, background: Any, un
     assert (await lease(cluster))["holderIdentity"] == "usurper"
 
 
+class Overtaken:
+    """Passes every call on, and lets somebody else take the Lease right after it was read, when `ready` says so."""
+
+    def __init__(self, cluster: Any) -> None:
+        self._cluster = cluster
+        self.ready: Callable[[dict[str, Any]], bool] = lambda lease: False
+        self.taken = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cluster, name)
+
+    async def get(self, *address: Any) -> dict[str, Any]:
+        found: dict[str, Any] = await self._cluster.get(*address)
+        if not self.taken.is_set() and self.ready(found):
+            self.taken.set()
+            await self._cluster.patch(*address, {"spec": {"holderIdentity": "faster", "leaseDurationSeconds": 100}})
+        return found
+
+
+@pytest.mark.parametrize("moment", ["taking", "renewing", "releasing"])
+async def test_a_lease_taken_between_reading_and_writing_is_left_to_who_was_faster(
+    cluster: Any, background: Any, until: Any, moment: str
+) -> None:
+    leading, enough, line = Leading(), asyncio.Event(), Overtaken(cluster)
+    slow = Timing(lease=30, renew_deadline=20, retry=10)  # no renewal comes before the release
+    one = elector(line, "one", timing=slow if moment == "releasing" else QUICK)
+    if moment == "taking":
+        await cluster.create(
+            LEASE, {"metadata": {"name": "controller", "namespace": "default"}, "spec": {"holderIdentity": ""}}
+        )
+        line.ready = lambda lease: True
+    standing = background(one.lead(leading.work("one", enough)))
+    if moment != "taking":
+        await until(lambda: leading.now == ["one"])
+        line.ready = lambda lease: True
+    if moment == "releasing":
+        enough.set()
+    await asyncio.wait_for(line.taken.wait(), 5)
+    if moment == "renewing":
+        with pytest.raises(LostLeadership, match="faster has it"):
+            await asyncio.wait_for(standing, 5)
+    elif moment == "releasing":
+        await asyncio.wait_for(standing, 5)
+    else:
+        await until(lambda: one.holder == "faster")
+        assert leading.history == []
+    assert (await lease(cluster))["holderIdentity"] == "faster"
+
+
 async def test_a_clock_that_is_wrong_by_years_changes_nothing(cluster: Any, background: Any, until: Any) -> None:
     class Wrong:
         def now(self) -> float:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sympozium_core.reconcile.backoff import Attempts, BackOff
+from sympozium_core.backoff import Attempts, BackOff
 from sympozium_core.reconcile.queue import QueueClosed, WorkQueue
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from sympozium_core.backoff import BackOff
 from sympozium_core.errors import Permanent, Temporary
-from sympozium_core.reconcile.backoff import BackOff
 from sympozium_core.reconcile.supervisor import Supervisor
 
 QUICK = BackOff(first=0.001, longest=0.005)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sympozium_core.testing.conversations import command, results, told, turns
+from sympozium_core.testing.conversations import command, results, turns
 from sympozium_core.testing.embedded import Plane, phase_of, status_of, sympozium
 from sympozium_core.testing.servers.openai import OpenAIServer
 from sympozium_core.testing.servers.script import Answer
@@ -66,7 +66,7 @@ async def test_a_tool_that_says_ten_megabytes(plane: Plane, model: OpenAIServer,
 
 
 async def test_an_answer_that_is_long(plane: Plane, model: OpenAIServer) -> None:
-    long = "word " * 60_000
+    long = "word " * 20_000
     model.script = turns(Answer(long))
     ended = await plane.ended(await plane.run("say much"), within=30)
     status = status_of(ended)

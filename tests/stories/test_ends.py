@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from sympozium_core.processes.embedded import serve_embedded
 from sympozium_core.resources import kinds
+from sympozium_core.settings import EmbeddedSettings
 from sympozium_core.testing import leftovers
 from sympozium_core.testing.conversations import command, turns
 from sympozium_core.testing.embedded import OpenPlane, Plane, furnish, phase_of, status_of
@@ -66,7 +68,7 @@ async def test_timeout(plane: Plane, model: OpenAIServer, data_dir: Path, what: 
     began = time.monotonic()
     run = await plane.run("wait", timeout="2s")
     ended = await plane.ended(run)
-    assert phase_of(ended) == "Failed" and status_of(ended)["reason"] == "Timeout", status_of(ended)
+    assert (phase_of(ended), status_of(ended)["reason"]) == ("Failed", "Timeout"), status_of(ended)
     assert 2 <= time.monotonic() - began < 15
     await leftovers.gone(ended, data_dir)
 
@@ -127,3 +129,20 @@ async def test_a_journal_followed_to_its_end(plane: Plane, model: OpenAIServer) 
     assert types[0] == "attempt"
     assert types[-1] == "ended"
     assert types.count("result") == 1
+
+
+async def test_a_crash_between_the_status_and_the_journal(open_plane: OpenPlane, model: OpenAIServer, data_dir: Path) -> None:
+    """The status said the end and the server died before the journal did: whoever follows is told by the next server."""
+    async with serve_embedded(EmbeddedSettings(data_dir, "process"), controllers=False) as server:
+        nobody = Plane(data_dir)
+        await furnish(nobody, model)
+        run = await nobody.run("anything")
+        status = {"phase": "Failed", "reason": "Timeout", "message": "too slow"}
+        await server.cluster.patch(
+            kinds.AGENT_RUN, "default", run["metadata"]["name"], {"status": status}, subresource="status"
+        )
+        await nobody.close()
+    async with open_plane() as plane, asyncio.timeout(20):
+        entries = [found["entry"] async for found in plane.follow(run)]
+        assert [(entry["type"], entry["phase"], entry["message"]) for entry in entries] == [("ended", "Failed", "too slow")]
+        assert status_of(await plane.ended(run))["reason"] == "Timeout"

@@ -10,7 +10,7 @@ import pytest
 
 from sympozium_core.testing import leftovers
 from sympozium_core.testing.conversations import command, results, told, turns
-from sympozium_core.testing.embedded import Plane, phase_of, status_of
+from sympozium_core.testing.embedded import OpenPlane, Plane, furnish, phase_of, status_of
 from sympozium_core.testing.servers.openai import OpenAIServer
 from sympozium_core.testing.servers.script import Answer
 
@@ -43,20 +43,22 @@ async def test_full_for_a_while(plane: Plane, model: OpenAIServer, data_dir: Pat
     await leftovers.gone(ended, data_dir)
 
 
-async def test_full_to_the_end(plane: Plane, model: OpenAIServer, data_dir: Path) -> None:
+async def test_full_to_the_end(open_plane: OpenPlane, model: OpenAIServer, data_dir: Path) -> None:
     """Not even the journal can be written: the run ends typed all the same, its pod gives the space back, and the next run is well."""
     model.script = turns(
         Answer("", (command("head -c 200000000 /dev/zero > big; echo full"),)),
         Answer("", (command("echo more > more"),)),
         Answer("The disk was full."),
     )
-    ended = await plane.ended(await plane.run("fill the disk", timeout="10s"), within=50)
-    assert phase_of(ended) in ("Failed", "Succeeded"), status_of(ended)
-    assert status_of(ended)["reason"]
-    if phase_of(ended) == "Failed":
-        assert status_of(ended)["message"]
-    await leftovers.gone(ended, data_dir)
-    model.script = turns(Answer("", (command("echo fine"),)), Answer("done"))
-    again = await plane.ended(await plane.run("try again"))
-    assert phase_of(again) == "Succeeded", status_of(again)
-    assert "fine" in results(model.requests[-1])[-1]
+    async with open_plane(deadline_grace=1.0) as plane:
+        await furnish(plane, model)
+        ended = await plane.ended(await plane.run("fill the disk", timeout="4s"), within=40)
+        assert phase_of(ended) in ("Failed", "Succeeded"), status_of(ended)
+        assert status_of(ended)["reason"]
+        if phase_of(ended) == "Failed":
+            assert status_of(ended)["message"]
+        await leftovers.gone(ended, data_dir)
+        model.script = turns(Answer("", (command("echo fine"),)), Answer("done"))
+        again = await plane.ended(await plane.run("try again"))
+        assert phase_of(again) == "Succeeded", status_of(again)
+        assert "fine" in results(model.requests[-1])[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ async def test_life_of_a_run(open_plane: OpenPlane, model: OpenAIServer, data_di
         code, out, err = await sympozium("apply", "-f", str(manifest), data_dir=data_dir)
         assert (code, err) == (0, "")
         assert [line.rsplit(" ", 1)[1] for line in out.splitlines()] == ["created", "created", "created"]
-        run = {"metadata": {"name": "first", "namespace": "default"}}
+        run: dict[str, Any] = {"metadata": {"name": "first", "namespace": "default"}}
 
         # The run goes through its phases, forwards only, and ends well.
         phases: list[str] = []

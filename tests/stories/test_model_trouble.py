@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sympozium_core.contracts.cluster import ApiError
@@ -13,7 +15,7 @@ from sympozium_core.testing.servers.openai import OpenAIServer
 from sympozium_core.testing.servers.script import Answer, Fault
 
 
-async def fails(plane: Plane, *words: str, reason: str = "ModelError", **spec: object) -> str:
+async def fails(plane: Plane, *words: str, reason: str = "ModelError", **spec: Any) -> str:
     """The message with which a run fails."""
     ended = await plane.ended(await plane.run("anything", **spec))
     status = status_of(ended)
@@ -65,7 +67,6 @@ async def only_run(plane: Plane) -> str:
     page = await plane.client.list(kinds.AGENT_RUN, "default")
     assert len(page.items) == 1
     return str(page.items[0]["metadata"]["name"])
-
 
 
 async def test_a_model_that_does_not_exist(plane: Plane) -> None:

@@ -59,7 +59,7 @@ async def test_a_hostile_agent_behind_walls(plane: Plane, model: OpenAIServer, d
         f"(exec 3<>/dev/tcp/127.0.0.1/{port}) 2>&1 && echo REACHED || echo unreachable",
         f"(exec 3<>/dev/tcp/{_own_address()}/{port}) 2>&1 && echo REACHED || echo unreachable",
         "find / -name '*.sock' -not -path '/proc/*' 2>/dev/null | grep -v model.sock | grep . && echo FOUND || echo none",
-        "grep -l sk-story /proc/*/environ /proc/*/cmdline 2>/dev/null && echo FOUND || echo none",
+        "grep -l 's[k]-story' /proc/*/environ /proc/*/cmdline 2>/dev/null && echo FOUND || echo none",
         "ls -d /proc/[0-9]* | wc -l",
         "touch /usr/x /etc/x 2>&1 && echo WROTE || echo read-only",
         "id -u; cat /proc/self/status | grep CapEff",

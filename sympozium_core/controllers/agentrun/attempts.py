@@ -49,6 +49,7 @@ async def claim(context: RunContext, run: Object) -> Object | None:
             },
         )
     except (Conflict, NotFound):
+        await context.sandbox.remove(pod)  # a warm one would wait for ever: nothing else knows it any more
         return None
     await context.runs.wait_until(claimed["metadata"]["resourceVersion"])
     return claimed
