@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -72,8 +72,8 @@ class ModelCalls:
         self._ordinals = _Ordinals()
         self._slots = asyncio.Semaphore(MAX_CALLS_AT_ONCE)
 
-    async def ask(self, body: Mapping[str, Any]) -> AsyncGenerator[Frame, None]:
-        """Frames of the reply: ``{"chunk"}`` each, at the end ``{"usage", …}``. The delivery counts once the caller takes what follows the last.
+    async def ask(self, body: bytes) -> AsyncGenerator[Frame, None]:
+        """`body` is a JSON object as the agent sent it, passed on byte for byte. Frames of the reply: ``{"chunk"}`` each, at the end ``{"usage", …}``. The delivery counts once the caller takes what follows the last.
 
         Raises BudgetExceeded, Temporary (try again), Permanent with the gateway's reason.
         """
@@ -83,7 +83,7 @@ class ModelCalls:
             )
         if self._failures >= self._max_turns + FREE_FAILURES:
             raise BudgetExceeded(f"{self._failures} model calls of this run have failed", hint="see the run's journal")
-        key = hashlib.sha256(json.dumps(body, sort_keys=True, default=str).encode()).hexdigest()
+        key = hashlib.sha256(body).hexdigest()
         ordinal = self._ordinals.take(key)
         delivered = False
         self._active += 1
@@ -100,8 +100,8 @@ class ModelCalls:
             else:
                 self._failures += 1
 
-    async def _frames(self, body: Mapping[str, Any], ordinal: int) -> AsyncGenerator[Frame, None]:
-        data = json.dumps({"attempt": self._attempt, "ordinal": ordinal, "body": body}).encode()
+    async def _frames(self, body: bytes, ordinal: int) -> AsyncGenerator[Frame, None]:
+        data = b'{"attempt":%d,"ordinal":%d,"body":%b}' % (self._attempt, ordinal, body)
         give_up = time.monotonic() + PATIENCE
         for number in range(1_000_000):
             started = False

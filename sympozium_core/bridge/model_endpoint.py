@@ -96,7 +96,7 @@ class ModelEndpoint:
             return
         streamed = body.get("stream") is True
         try:
-            async with aclosing(self._calls.ask(body)) as frames:
+            async with aclosing(self._calls.ask(request.body)) as frames:
                 await (_stream if streamed else _whole)(body, frames, response)
         except SympoziumError as error:
             await _tell(response, error)

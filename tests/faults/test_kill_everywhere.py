@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -98,7 +99,8 @@ async def kill(server: ServerProcess, run: Object, process: str) -> None:
     else:
         pid = main_process(await server.plane.now(run), process)
     if pid is not None:
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # between the look and the kill
+            os.kill(pid, signal.SIGKILL)
 
 
 def let_go(server: ServerProcess) -> None:
