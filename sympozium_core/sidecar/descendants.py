@@ -51,6 +51,8 @@ def end_strays(call: str, leader: int) -> None:
     mark = f"{ENV_CALL}={call}".encode()
     with _lock:
         _leaders.discard(leader)
+    if not _has_children():
+        return
     while (children := _children()) and time.monotonic() < end:
         strays = [pid for pid in children if _belongs(pid, mark, leader)]
         if not strays:
@@ -62,6 +64,15 @@ def end_strays(call: str, leader: int) -> None:
             # It is a child and dead, or dying: this does not wait long. Its own children come to us in the next round.
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, 0)
+
+
+def _has_children() -> bool:
+    """One system call for what is nearly always so: that nothing is left."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _reap_the_dead(children: list[int]) -> None:
