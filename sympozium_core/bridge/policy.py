@@ -49,11 +49,12 @@ class CallReview:
         for name, hook in self._hooks:
             try:
                 veto = hook(call=seen)
+                because = veto.because if veto is not None else ""
             except Exception:
                 logger.exception("hook of %s failed", name)
                 return f"the hook of {name} failed, and a gate that fails is closed"
             if veto is not None:
-                return f"{name}: {veto.because}"
+                return f"{name}: {because}"
         return ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from sympozium_core.reconcile.cache import View
 from sympozium_core.reconcile.controller import DONE, Controller, Options, Result, Source
 from sympozium_core.reconcile.informer import Informer
 from sympozium_core.reconcile.key import Key
+from sympozium_core.reconcile.patching import patch_status
 from sympozium_core.resources.kinds import SYMPOZIUM_INSTANCE
 
 
@@ -25,7 +27,7 @@ def controller(cluster: Cluster, instances: Informer, runs: Informer) -> Control
         if found is None or found["metadata"].get("deletionTimestamp"):
             return DONE
         own = runs.cache.by_index(INDEX_INSTANCE, f"{key.namespace}/{label_value(key.name)}")
-        await _write(cluster, key, found, _status(found, own))
+        await _write(cluster, found, _status(found, own))
         return DONE
 
     def keys(run: View) -> Iterable[Key]:
@@ -52,12 +54,7 @@ def _status(instance: View, runs: list[View]) -> dict[str, Any]:
     }
 
 
-async def _write(cluster: Cluster, key: Key, instance: View, status: Mapping[str, Any]) -> None:
-    current: Mapping[str, Any] = instance.get("status") or {}
-    patch = {name: value for name, value in status.items() if current.get(name) != value}
-    if not patch:
-        return
-    try:
-        await cluster.patch(SYMPOZIUM_INSTANCE, key.namespace, key.name, {"status": patch}, subresource="status")
-    except NotFound:
-        return
+async def _write(cluster: Cluster, instance: View, status: Mapping[str, Any]) -> None:
+    with contextlib.suppress(NotFound):
+        whole = {**(instance.get("status") or {}), **status}
+        await patch_status(cluster, SYMPOZIUM_INSTANCE, instance, whole, unconditional=True)

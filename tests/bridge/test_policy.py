@@ -72,6 +72,16 @@ def test_a_hook_that_fails_denies(plugin):
     assert "a gate that fails is closed" in review.denial(lambda: CALL, "execute_command")
 
 
+def test_a_hook_that_answers_with_nonsense_denies(plugin):
+    @hookimpl
+    def sympozium_tool_call(call):
+        return "nonsense"
+
+    plugin.sympozium_tool_call = sympozium_tool_call
+    review = CallReview(ToolPolicy(), ["a_bridge_plugin"])
+    assert "a gate that fails is closed" in review.denial(lambda: CALL, "execute_command")
+
+
 @pytest.mark.parametrize("entry", ["no_such_module", "a_bridge_plugin:absent", "a_bridge_plugin:bad"])
 def test_a_hook_that_cannot_be_loaded_is_no_gate(plugin, entry):
     class Bad:

@@ -41,7 +41,6 @@ async def claim(context: RunContext, run: Object) -> Object | None:
                 "phase": Phase.RUNNING,
                 "attempt": 1,
                 "pod": pod,
-                "podName": pod,
                 "pods": [pod],
                 "startedAt": rfc3339(now),
                 "startedAtSeconds": now,
@@ -80,9 +79,7 @@ async def next_attempt(context: RunContext, run: Object, why: str) -> Result | N
     await context.sandbox.stop(old, grace=0)
     attempt = int(status["attempt"]) + 1
     pod = pod_id(run, attempt)
-    run = await write_status(
-        context.cluster, run, {"attempt": attempt, "pod": pod, "podName": pod, "pods": [*pods_of(run), pod]}
-    )
+    run = await write_status(context.cluster, run, {"attempt": attempt, "pod": pod, "pods": [*pods_of(run), pod]})
     # The new bridge is believed by what the cache says.
     await context.runs.wait_until(run["metadata"]["resourceVersion"])
     context.warning(run, "Restarted", f"attempt {attempt}: {why}")

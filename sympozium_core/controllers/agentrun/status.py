@@ -10,9 +10,7 @@ from sympozium_core.contracts.cluster import Cluster, Object
 from sympozium_core.names import Phase
 from sympozium_core.reconcile.conditions import with_condition
 from sympozium_core.resources.kinds import AGENT_RUN
-
-_TWINS = {"result": "output", "startedAt": "startTime", "completedAt": "completionTime"}
-"""v0.8.0's name and the article's name of one fact; both are written, so that either is found."""
+from sympozium_core.resources.spelling import mirrored
 
 
 def status_of(run: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -36,12 +34,8 @@ def conditions(run: Mapping[str, Any], type: str, value: bool, reason: str, mess
 
 async def write_status(cluster: Cluster, run: Mapping[str, Any], changes: Mapping[str, Any]) -> Object:
     """Merges `changes` into the status (None removes a field) and returns the object as it is then. Raises ApiError."""
-    patch = dict(changes)
-    for name, twin in _TWINS.items():
-        if name in patch:
-            patch[twin] = patch[name]
     current = status_of(run)
-    patch = {key: value for key, value in patch.items() if current.get(key) != value}
+    patch = {key: value for key, value in mirrored(changes).items() if current.get(key) != value}
     if not patch:
         return dict(run)
     metadata = run["metadata"]
