@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from sympozium_core.contracts.builtin_kinds import CONFIG_MAP
 from sympozium_core.contracts.cluster import User, metadata
 from sympozium_core.embedded.store import Store
 from sympozium_core.hooks import RunEvent
@@ -27,7 +28,6 @@ from sympozium_core.reconcile.queue import QueueClosed, WorkQueue
 from sympozium_core.registry.calls import tell_run_event
 from sympozium_core.registry.catalogue import installed
 from sympozium_core.registry.relay import Source, load_relay
-from sympozium_core.resources.kinds import CONFIG_MAP
 
 PACKAGES = 30
 HOOK = "from sympozium_core.hooks import hookimpl\n@hookimpl\ndef sympozium_run_event(event): pass\n"

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from sympozium_core.cli.target import Target, reach
+from sympozium_core.contracts.builtin_kinds import SECRET
 from sympozium_core.planning.factory import build_run
-from sympozium_core.resources.kinds import AGENT_RUN, SECRET, SYMPOZIUM_INSTANCE
+from sympozium_core.resources.kinds import AGENT_RUN, SYMPOZIUM_INSTANCE
 from sympozium_core.settings import EmbeddedSettings
 from sympozium_core.testing.servers.host import Seen
 from sympozium_core.testing.servers.openai import OpenAIServer

@@ -88,8 +88,9 @@ def manifest(provider: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _demo(settings: EmbeddedSettings, instance: dict[str, Any], key: str, task: str) -> int:
+    from sympozium_core.contracts.builtin_kinds import SECRET
     from sympozium_core.planning.factory import build_run
-    from sympozium_core.resources.kinds import AGENT_RUN, SECRET, SYMPOZIUM_INSTANCE
+    from sympozium_core.resources.kinds import AGENT_RUN, SYMPOZIUM_INSTANCE
 
     async with reach(settings, controllers=True) as target:
         if key:

@@ -23,6 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _describe(arguments: argparse.Namespace) -> int:
     from sympozium_core.cli.get import list_all
+    from sympozium_core.contracts.builtin_kinds import EVENT
     from sympozium_core.contracts.cluster import BadRequest
     from sympozium_core.resources import kinds
 
@@ -36,7 +37,7 @@ async def _describe(arguments: argparse.Namespace) -> int:
         found = await target.cluster.get(kind, namespace, name)
         events = [
             event
-            for event in await list_all(target.cluster, kinds.EVENT, namespace)
+            for event in await list_all(target.cluster, EVENT, namespace)
             if (event.get("involvedObject") or {}).get("uid") == found["metadata"]["uid"]
         ]
     _print(without_values(found), events)

@@ -76,7 +76,7 @@ async def _named(
 
 async def list_all(cluster: Cluster, kind: ResourceType, namespace: str | None, selector: str = "") -> list[Mapping[str, Any]]:
     """Every object, page by page; Events in the order in which they came about, anything else by name."""
-    from sympozium_core.resources import kinds
+    from sympozium_core.contracts.builtin_kinds import EVENT
 
     found: list[Mapping[str, Any]] = []
     token = ""
@@ -85,7 +85,7 @@ async def list_all(cluster: Cluster, kind: ResourceType, namespace: str | None, 
         found += [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in page.items]
         token = page.continue_token
         if not token:
-            return sorted(found, key=came_about) if kind is kinds.EVENT else found
+            return sorted(found, key=came_about) if kind is EVENT else found
 
 
 def came_about(event: Mapping[str, Any]) -> tuple[str, int]:

@@ -118,7 +118,7 @@ async def _planned(target: Target, namespace: str, name: str) -> str:
 async def _notes(target: Target, namespace: str, uid: str) -> list[str]:
     """What this run does without, such as walls that its sandbox does not have: each use says so."""
     from sympozium_core.cli.get import list_all
-    from sympozium_core.resources.kinds import EVENT
+    from sympozium_core.contracts.builtin_kinds import EVENT
 
     return [
         str(event.get("message"))

@@ -102,8 +102,8 @@ def _ask(key: str) -> bytes:
 
 
 async def _create(arguments: argparse.Namespace, values: dict[str, bytes]) -> int:
+    from sympozium_core.contracts.builtin_kinds import SECRET
     from sympozium_core.contracts.cluster import AlreadyExists
-    from sympozium_core.resources.kinds import SECRET
 
     secret = {
         "apiVersion": "v1",

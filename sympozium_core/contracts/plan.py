@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 Role = Literal["agent", "bridge", "skill"]
 Action = Literal["allow", "ask", "deny"]
+Network = Literal["bus", "api"]
 
 
 def _no_items() -> Mapping[str, Any]:
@@ -115,6 +116,41 @@ class Resources:
 
 
 @dataclass(frozen=True)
+class AccessRule:
+    """What a skill's own identity may do with the Kubernetes API, as in a Role."""
+
+    api_groups: tuple[str, ...]
+    resources: tuple[str, ...]
+    verbs: tuple[str, ...]
+    resource_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A ServiceAccount of one run and one skill, with rights that live as long as the run. Its token reaches that skill's container alone."""
+
+    skill: str
+    rules: tuple[AccessRule, ...] = ()
+    """Rights in each of `namespaces`."""
+    cluster_rules: tuple[AccessRule, ...] = ()
+    """Rights in the whole cluster."""
+    namespaces: tuple[str, ...] = ()
+    """Never empty where `rules` are: the run's own, or those that `skillConfig.<skill>.namespaces` narrows it to."""
+
+
+@dataclass(frozen=True)
+class EgressRule:
+    """One destination beyond the event bus that the policy lists."""
+
+    host: str
+    """As the policy writes it: a name, an address or a CIDR."""
+    cidrs: tuple[str, ...]
+    """What the name stood for when the run was planned: pods have no DNS, so the name is an entry in their hosts file."""
+    port: int | None = None
+    """TCP; None: every port."""
+
+
+@dataclass(frozen=True)
 class Container:
     name: str
     role: Role
@@ -127,6 +163,11 @@ class Container:
     """Sees the run's /workspace."""
     skills: bool = False
     """Sees /skills, read-only."""
+    secret: str = ""
+    """A Secret of the pod's namespace that this container alone sees, read-only, below `secret_path`."""
+    secret_path: str = ""
+    kubernetes: bool = False
+    """Gets a Kubernetes token of its own at the usual place, once the run's identities exist."""
 
 
 @dataclass(frozen=True)
@@ -145,9 +186,16 @@ class PodPlan:
 
     containers: tuple[Container, ...]
     skills: tuple[SkillText, ...] = ()
-    network: Literal["none"] = "none"
-    """Network profile of the agent and the skills; the bridge alone speaks to the bus."""
+    namespace: str = ""
+    """Where the pod lives; a runtime without namespaces keeps it apart by nothing but its id."""
+    network: Network = "bus"
+    """What the pod reaches besides `egress`: ``bus``, the event bus and nothing else; ``api``, the Kubernetes API server too."""
+    egress: tuple[EgressRule, ...] = ()
     runtime_class: str = ""
+    image_pull_secrets: tuple[str, ...] = ()
+    node_selector: Mapping[str, str] = field(default_factory=_no_items)
+    memory_claim: str = ""
+    """PersistentVolumeClaim of the instance's memory; pods that share it are kept on one node where it can be mounted on only one."""
 
     @property
     def digest(self) -> str:
@@ -174,6 +222,8 @@ class RunPlan:
     pod: PodPlan
     prompt_sections: tuple[str, ...] = ()
     """What hooks add to the system prompt, in order of the plugins' names."""
+    identities: tuple[Identity, ...] = ()
+    """Of the skills that declare rights; at most one a skill."""
     bridge_hooks: tuple[str, ...] = ()
     """Entry points (``module:attribute``) of the hook plugins that the bridge loads."""
     notes: tuple[str, ...] = ()
@@ -217,10 +267,16 @@ def run_plan_from_json(data: Mapping[str, Any]) -> RunPlan:
                     for c in pod["containers"]
                 ),
                 skills=tuple(SkillText(**skill) for skill in pod["skills"]),
+                namespace=pod["namespace"],
                 network=pod["network"],
+                egress=tuple(EgressRule(rule["host"], tuple(rule["cidrs"]), rule["port"]) for rule in pod["egress"]),
                 runtime_class=pod["runtime_class"],
+                image_pull_secrets=tuple(pod["image_pull_secrets"]),
+                node_selector=pod["node_selector"],
+                memory_claim=pod["memory_claim"],
             ),
             "prompt_sections": tuple(data["prompt_sections"]),
+            "identities": tuple(_identity_from_json(identity) for identity in data["identities"]),
             "bridge_hooks": tuple(data["bridge_hooks"]),
             "notes": tuple(data["notes"]),
         }
@@ -229,6 +285,13 @@ def run_plan_from_json(data: Mapping[str, Any]) -> RunPlan:
 
 def _declared_from_json(data: Mapping[str, Any]) -> DeclaredTool:
     return DeclaredTool(**{**data, "exec": tuple(data["exec"]), "positional_args": tuple(data["positional_args"])})
+
+
+def _identity_from_json(data: Mapping[str, Any]) -> Identity:
+    def rules(given: list[Mapping[str, Any]]) -> tuple[AccessRule, ...]:
+        return tuple(AccessRule(**{name: tuple(values) for name, values in rule.items()}) for rule in given)
+
+    return Identity(data["skill"], rules(data["rules"]), rules(data["cluster_rules"]), tuple(data["namespaces"]))
 
 
 def _tool_policy_from_json(data: Mapping[str, Any]) -> ToolPolicy:

@@ -12,12 +12,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from sympozium_core.contracts.cluster import Cluster
 from sympozium_core.contracts.plan import PodPlan
 
 Promise = Literal["credentials", "filesystem", "network", "processes"]
 """What a runtime keeps apart: the server's secrets (P2), other files of the machine, the network (P3), other processes."""
 
 ALL_PROMISES: frozenset[Promise] = frozenset(("credentials", "filesystem", "network", "processes"))
+
+
+Feature = Literal["images", "identities", "runtime-classes", "egress", "secrets", "node-selection", "claims"]
+"""``images``: starts containers from images; ``identities``: hands Kubernetes tokens to sidecars; ``runtime-classes``: a kernel sandbox
+by name; ``egress``: opens listed destinations; ``secrets``: mounts a Secret into one sidecar; ``node-selection``; ``claims``: volumes that stay."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,8 @@ class SandboxContext:
     """Makes the bus token of the pod with this id. The driver hands it to the bridge, as `token` of its credential file, and to nobody else."""
     changed: Callable[[str], None]
     """To be called with a pod's id, from the event loop's thread, whenever `observe` would answer something new."""
+    cluster: Cluster | None = None
+    """The Kubernetes API, for a driver that starts pods there; None on a machine without a cluster."""
     bridge_command: tuple[str, ...] = ()
     """The command line that plans will give for bridges, for a driver that can get something ready; empty when it is not known."""
 
@@ -71,6 +79,8 @@ class Sandbox(ABC):
 
     promises: ClassVar[frozenset[Promise]]
     """What this runtime keeps; what is missing from `ALL_PROMISES` is said at every use, and some policies refuse it."""
+    features: ClassVar[frozenset[Feature]] = frozenset()
+    """What only some runtimes have; a plan that needs one that is missing here is refused."""
 
     @abstractmethod
     async def check(self) -> Availability:

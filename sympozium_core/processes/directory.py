@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from sympozium_core import names
+from sympozium_core.contracts.builtin_kinds import SECRET
 from sympozium_core.contracts.cluster import Cluster, NotFound, ResourceType
 from sympozium_core.contracts.skill import Skill
 from sympozium_core.errors import Cause, Permanent, Refused
@@ -21,7 +22,7 @@ from sympozium_core.registry.drivers import Drivers
 from sympozium_core.registry.relay import Relay
 from sympozium_core.resources import load
 from sympozium_core.resources.builtin import builtin_policy
-from sympozium_core.resources.kinds import SECRET, SKILL_PACK, SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY
+from sympozium_core.resources.kinds import SKILL_PACK, SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY
 
 ChooseSandbox = Callable[[], Awaitable[SandboxFacts]]
 

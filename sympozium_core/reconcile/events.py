@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from sympozium_core.clock import Clock, SystemClock, rfc3339
+from sympozium_core.contracts.builtin_kinds import EVENT
 from sympozium_core.contracts.cluster import ApiError, Cluster, NotFound, ResourceType, metadata
 from sympozium_core.names import DEFAULT_NAMESPACE
-from sympozium_core.resources.kinds import EVENT
 
 MAX_MESSAGE = 1024
 MAX_PENDING = 1000

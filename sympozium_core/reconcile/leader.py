@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sympozium_core.clock import Clock, SystemClock, rfc3339_micro
+from sympozium_core.contracts.builtin_kinds import LEASE
 from sympozium_core.contracts.cluster import AlreadyExists, ApiError, Cluster, Conflict, NotFound, Object, metadata
 from sympozium_core.errors import Temporary
-from sympozium_core.resources.kinds import LEASE
 
 log = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Final
 
+from sympozium_core.contracts.builtin_kinds import CONFIG_MAP, EVENT, LEASE, NAMESPACE, SECRET
 from sympozium_core.contracts.cluster import ResourceType
 from sympozium_core.errors import Permanent
 from sympozium_core.names import GROUP, VERSION
@@ -19,12 +20,6 @@ def _ours(kind: str, plural: str, short_name: str) -> ResourceType:
     return ResourceType(GROUP, VERSION, kind, plural, short_names=(short_name,), singular=kind.lower())
 
 
-def _core(
-    kind: str, plural: str, *short_names: str, group: str = "", namespaced: bool = True, status: bool = False
-) -> ResourceType:
-    return ResourceType(group, "v1", kind, plural, namespaced, short_names, singular=kind.lower(), status=status)
-
-
 SYMPOZIUM_INSTANCE: Final = _ours("SympoziumInstance", "sympoziuminstances", "si")
 AGENT_RUN: Final = _ours("AgentRun", "agentruns", "run")
 PERSONA_PACK: Final = _ours("PersonaPack", "personapacks", "pack")
@@ -33,12 +28,6 @@ SYMPOZIUM_POLICY: Final = _ours("SympoziumPolicy", "sympoziumpolicies", "pol")
 SYMPOZIUM_SCHEDULE: Final = _ours("SympoziumSchedule", "sympoziumschedules", "sched")
 MCP_SERVER: Final = _ours("MCPServer", "mcpservers", "mcp")
 TOOL_APPROVAL: Final = _ours("ToolApproval", "toolapprovals", "approval")
-
-SECRET: Final = _core("Secret", "secrets")
-CONFIG_MAP: Final = _core("ConfigMap", "configmaps", "cm")
-EVENT: Final = _core("Event", "events", "ev")
-NAMESPACE: Final = _core("Namespace", "namespaces", "ns", namespaced=False, status=True)
-LEASE: Final = _core("Lease", "leases", group="coordination.k8s.io")
 
 OURS: Final = (
     SYMPOZIUM_INSTANCE, AGENT_RUN, PERSONA_PACK, SKILL_PACK, SYMPOZIUM_POLICY, SYMPOZIUM_SCHEDULE, MCP_SERVER, TOOL_APPROVAL,

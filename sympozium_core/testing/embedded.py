@@ -23,6 +23,7 @@ from typing import Any, Self
 
 from sympozium_core import names
 from sympozium_core.cluster.client import ClusterClient
+from sympozium_core.contracts import builtin_kinds
 from sympozium_core.contracts.cluster import Gone, NotFound, Object
 from sympozium_core.planning.factory import build_run
 from sympozium_core.processes.embedded import serve_embedded
@@ -148,7 +149,7 @@ class Plane:
 
     async def events(self, run: Object, *reasons: str) -> list[Object]:
         """Events about the run, of these reasons or of all, oldest first."""
-        page = await self.client.list(kinds.EVENT, self.namespace)
+        page = await self.client.list(builtin_kinds.EVENT, self.namespace)
         uid = run["metadata"]["uid"]
         found = [
             event

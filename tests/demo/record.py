@@ -13,8 +13,9 @@ from pathlib import Path
 from sympozium_core.cli import demo
 from sympozium_core.cli.run import follow
 from sympozium_core.cli.target import reach
+from sympozium_core.contracts.builtin_kinds import SECRET
 from sympozium_core.planning.factory import build_run
-from sympozium_core.resources.kinds import AGENT_RUN, SECRET, SYMPOZIUM_INSTANCE
+from sympozium_core.resources.kinds import AGENT_RUN, SYMPOZIUM_INSTANCE
 from sympozium_core.settings import EmbeddedSettings
 from sympozium_core.testing.servers.openai import OpenAIServer
 from sympozium_core.testing.servers.script import load

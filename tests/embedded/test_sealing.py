@@ -12,9 +12,10 @@ from typing import Any
 import apsw
 import pytest
 
+from sympozium_core.contracts.builtin_kinds import SECRET
 from sympozium_core.contracts.cluster import ApiError, Cluster, Invalid, Unavailable, User
 from sympozium_core.embedded.store import Store
-from sympozium_core.resources.kinds import AGENT_RUN, ALL, SECRET
+from sympozium_core.resources.kinds import AGENT_RUN, ALL
 
 VALUE = "sk-very-secret-8d2f71c4"
 ME = User("local:tester")
@@ -122,7 +123,8 @@ def test_the_library_is_loaded_with_the_first_secret() -> None:
 import asyncio, sys, tempfile
 from sympozium_core.contracts.cluster import User
 from sympozium_core.embedded.store import Store
-from sympozium_core.resources.kinds import AGENT_RUN, ALL, SECRET
+from sympozium_core.contracts.builtin_kinds import SECRET
+from sympozium_core.resources.kinds import AGENT_RUN, ALL
 async def main():
     with tempfile.TemporaryDirectory() as folder:
         store = await Store.open(folder + "/store.db", kinds=ALL)

@@ -10,6 +10,7 @@ from typing import Any
 import apsw
 import pytest
 
+from sympozium_core.contracts.builtin_kinds import CONFIG_MAP, EVENT, NAMESPACE
 from sympozium_core.contracts.cluster import (
     BadRequest,
     Cluster,
@@ -28,7 +29,7 @@ from sympozium_core.contracts.cluster import (
 from sympozium_core.embedded import watches
 from sympozium_core.embedded.store import Store, StoreOptions
 from sympozium_core.errors import Cause
-from sympozium_core.resources.kinds import AGENT_RUN, ALL, CONFIG_MAP, EVENT, NAMESPACE
+from sympozium_core.resources.kinds import AGENT_RUN, ALL
 
 ME = User("local:tester")
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from sympozium_core.contracts.builtin_kinds import CONFIG_MAP, EVENT, LEASE
 from sympozium_core.contracts.cluster import ApiError, Cluster, Unavailable, User, WatchEvent
 from sympozium_core.embedded.store import Store, StoreOptions
-from sympozium_core.resources.kinds import CONFIG_MAP, EVENT, LEASE, SYMPOZIUM_SCHEDULE
+from sympozium_core.resources.kinds import SYMPOZIUM_SCHEDULE
 
 KINDS = (CONFIG_MAP, EVENT, LEASE, SYMPOZIUM_SCHEDULE)
 

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from sympozium_core.backoff import BackOff
+from sympozium_core.contracts.builtin_kinds import CONFIG_MAP
 from sympozium_core.contracts.cluster import Conflict, Unavailable, metadata
 from sympozium_core.errors import Permanent, Temporary
 from sympozium_core.reconcile.controller import DONE, Controller, Options, Result, Source
 from sympozium_core.reconcile.informer import Informer
 from sympozium_core.reconcile.key import Key
 from sympozium_core.reconcile.owner import owner_keys, owner_reference
-from sympozium_core.resources.kinds import CONFIG_MAP, SYMPOZIUM_SCHEDULE
+from sympozium_core.resources.kinds import SYMPOZIUM_SCHEDULE
 
 QUICK = BackOff(first=0.002, longest=0.01)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from sympozium_core.contracts.builtin_kinds import CONFIG_MAP, EVENT, NAMESPACE
 from sympozium_core.contracts.cluster import metadata
 from sympozium_core.reconcile.events import BURST, MAX_MESSAGE, MAX_PENDING, REFILL, EventRecorder
-from sympozium_core.resources.kinds import CONFIG_MAP, EVENT, NAMESPACE
 
 
 class SetClock:

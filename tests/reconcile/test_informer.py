@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sympozium_core.backoff import BackOff
+from sympozium_core.contracts.builtin_kinds import CONFIG_MAP
 from sympozium_core.contracts.cluster import Forbidden, Gone, User, metadata
 from sympozium_core.embedded.store import Store, StoreOptions
 from sympozium_core.errors import Temporary
@@ -17,7 +18,7 @@ from sympozium_core.reconcile.cache import Cache
 from sympozium_core.reconcile.informer import Informer
 from sympozium_core.reconcile.informers import Informers
 from sympozium_core.reconcile.key import Key
-from sympozium_core.resources.kinds import CONFIG_MAP, SYMPOZIUM_SCHEDULE
+from sympozium_core.resources.kinds import SYMPOZIUM_SCHEDULE
 
 QUICK = BackOff(first=0.005, longest=0.02)
 

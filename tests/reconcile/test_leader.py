@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from sympozium_core.contracts.builtin_kinds import LEASE
 from sympozium_core.contracts.cluster import metadata
 from sympozium_core.reconcile.leader import Elector, LostLeadership, Timing
-from sympozium_core.resources.kinds import LEASE
 
 QUICK = Timing(lease=1.0, renew_deadline=0.4, retry=0.03)
 

@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sympozium_core.cluster.patches import merge_patch
+from sympozium_core.contracts.builtin_kinds import CONFIG_MAP, NAMESPACE
 from sympozium_core.contracts.cluster import Conflict, NotFound, metadata
 from sympozium_core.reconcile.conditions import get_condition, is_true, with_condition, without_condition
 from sympozium_core.reconcile.finalizers import add_finalizer, has_finalizer, is_deleting, remove_finalizer
 from sympozium_core.reconcile.key import Key, key_of
 from sympozium_core.reconcile.owner import controller_of, is_owned_by, owner_keys, owner_reference
 from sympozium_core.reconcile.patching import merge_patch_between, patch_status
-from sympozium_core.resources.kinds import CONFIG_MAP, NAMESPACE, SYMPOZIUM_SCHEDULE
+from sympozium_core.resources.kinds import SYMPOZIUM_SCHEDULE
 
 MARCH = 1_774_947_600.0
 FINALIZER = "sympozium.ai/test"

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from sympozium_core.contracts import builtin_kinds
 from sympozium_core.contracts.cluster import ResourceType
 from sympozium_core.resources import kinds
 
@@ -25,9 +26,9 @@ from sympozium_core.resources import kinds
         ("pol", kinds.SYMPOZIUM_POLICY),
         ("mcp", kinds.MCP_SERVER),
         ("approval", kinds.TOOL_APPROVAL),
-        ("secrets", kinds.SECRET),
-        ("leases.coordination.k8s.io", kinds.LEASE),
-        (" ns ", kinds.NAMESPACE),
+        ("secrets", builtin_kinds.SECRET),
+        ("leases.coordination.k8s.io", builtin_kinds.LEASE),
+        (" ns ", builtin_kinds.NAMESPACE),
     ],
 )
 def test_a_kind_is_found_by_any_spelling(word: str, kind: ResourceType) -> None:
@@ -49,10 +50,10 @@ def test_no_spelling_means_two_kinds() -> None:
 
 def test_objects_and_paths_name_their_kind() -> None:
     assert kinds.of("sympozium.ai/v1alpha1", "AgentRun") is kinds.AGENT_RUN
-    assert kinds.of("v1", "Secret") is kinds.SECRET
+    assert kinds.of("v1", "Secret") is builtin_kinds.SECRET
     assert kinds.of("v1", "AgentRun") is None
     assert kinds.served("sympozium.ai", "v1alpha1", "agentruns") is kinds.AGENT_RUN
-    assert kinds.served("", "v1", "events") is kinds.EVENT
+    assert kinds.served("", "v1", "events") is builtin_kinds.EVENT
     assert kinds.served("sympozium.ai", "v1", "agentruns") is None
 
 
