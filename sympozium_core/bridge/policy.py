@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
-import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from sympozium_core.contracts.plan import ToolPolicy
 from sympozium_core.errors import Permanent
 
 if TYPE_CHECKING:
-    from sympozium_core.hooks import ToolCall
+    from sympozium_core.hooks import ToolCall, Veto
 
 NEEDS_APPROVAL = "needs approval; approvals are not available in this version, so it is denied"
-
-logger = logging.getLogger(__name__)
-
-Hook = tuple[str, Callable[..., Any]]
-"""Plugin's name, and its `sympozium_tool_call`."""
 
 
 def denial(policy: ToolPolicy, tool: str) -> str:
@@ -38,50 +32,24 @@ class CallReview:
         """`hooks` are entry points (``module:attribute`` or ``module``) as the plan names them; one that cannot be loaded raises Permanent:
         a gate that is missing is no gate."""
         self.policy = policy
-        self._hooks = [hook for name in sorted(hooks) for hook in _load(name)]
+        self._veto = _gate(hooks) if hooks else None
 
     def denial(self, call: Callable[[], ToolCall], tool: str) -> str:
         """Why the call may not run; empty when it may. `call` is made only when a hook wants to see it."""
         because = denial(self.policy, tool)
-        if because or not self._hooks:
+        if because or self._veto is None:
             return because
-        seen = call()
-        for name, hook in self._hooks:
-            try:
-                veto = hook(call=seen)
-                because = veto.because if veto is not None else ""
-            except Exception:
-                logger.exception("hook of %s failed", name)
-                return f"the hook of {name} failed, and a gate that fails is closed"
-            if veto is not None:
-                return f"{name}: {because}"
-        return ""
+        veto = self._veto(call())
+        return veto.because if veto is not None else ""
 
 
-def _load(entry: str) -> list[Hook]:
-    import pluggy
+def _gate(entries: Sequence[str]) -> Callable[[ToolCall], Veto | None] | None:
+    """Asks the hooks in the order of their entry points; None when none of them looks at tool calls."""
+    from sympozium_core.registry.calls import veto_tool_call
+    from sympozium_core.registry.relay import Source, load_relay
 
-    from sympozium_core import hooks
-
-    module, _, attribute = entry.partition(":")
-    try:
-        plugin: Any = importlib.import_module(module)
-        for part in filter(None, attribute.split(".")):
-            plugin = getattr(plugin, part)
-        relay = pluggy.PluginManager(hooks.PROJECT)
-        relay.add_hookspecs(hooks)
-        relay.register(plugin, name=entry)
-        relay.check_pending()
-    except Exception as error:
-        raise Permanent(
-            f"bridge hook {entry!r} cannot be loaded: {type(error).__name__}: {error}",
-            hint="see `sympozium plugins list --check`",
-        ) from error
-    called = relay.hook.sympozium_tool_call
-    if not called.get_hookimpls():
-        return []
-
-    def ask(**arguments: Any) -> Any:
-        return next(iter(called(**arguments)), None)
-
-    return [(entry, ask)]
+    relay = load_relay(Source(entry, entry) for entry in entries)
+    if relay.failures:
+        faults = "; ".join(f"{failure.plugin!r}: {failure.message}" for failure in relay.failures)
+        raise Permanent(f"a bridge hook cannot be loaded: {faults}", hint="see `sympozium plugins list --check`")
+    return partial(veto_tool_call, relay) if relay.implements("sympozium_tool_call") else None

@@ -32,6 +32,7 @@ from sympozium_core.embedded.entries import Cache, Change, Entry, Key, Revision,
 from sympozium_core.embedded.keylocks import KeyLocks
 from sympozium_core.embedded.namespaces import NAMESPACE, check_deletable, check_open, implied, terminating
 from sympozium_core.embedded.sealing import Sealer, is_secret, normalised
+from sympozium_core.embedded.transactions import Revisions
 from sympozium_core.embedded.validation import check_deleting, check_metadata
 from sympozium_core.embedded.writer import Writer
 
@@ -71,7 +72,7 @@ class Deleted(NamedTuple):
 
 
 class Mutations:
-    def __init__(self, cache: Cache, writer: Writer, sealer: Sealer, clock: Clock, revision: int) -> None:
+    def __init__(self, cache: Cache, writer: Writer[Revisions, None], sealer: Sealer, clock: Clock, revision: int) -> None:
         self.admission: Admission | None = None
         self._cache = cache
         self._writer = writer

@@ -22,10 +22,12 @@ from sympozium_core.embedded import database
 from sympozium_core.embedded.entries import Cache, Entry, Key, Revision
 from sympozium_core.embedded.expiry import Expiry
 from sympozium_core.embedded.garbage import GarbageCollector
+from sympozium_core.embedded.keylocks import Commit
 from sympozium_core.embedded.mutations import SYSTEM, Caller, Mutations
 from sympozium_core.embedded.namespaces import BUILT_IN, NAMESPACE, implied, namespace_of
 from sympozium_core.embedded.paging import Page, Pager
 from sympozium_core.embedded.sealing import Sealer
+from sympozium_core.embedded.transactions import Revisions, StoreTransactions
 from sympozium_core.embedded.view import StoreView
 from sympozium_core.embedded.watches import Query, RawEvent, WatchHub
 from sympozium_core.embedded.writer import Writer
@@ -61,7 +63,8 @@ class Store:
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
         self._reading: apsw.Connection | None = None
         self._hub = WatchHub(self._read_log, revision, options.bookmark_seconds)
-        self._writer = Writer(path, connection, self._committed, options.log_window)
+        transactions = StoreTransactions(path, connection, options.log_window)
+        self._writer = Writer(transactions, self._committed, future=Commit)
         sealer = Sealer(path.with_suffix(KEY_SUFFIX), may_create=lambda: not self.cache.entries("secrets"))
         self.mutations = Mutations(self.cache, self._writer, sealer, clock, revision)
         self._pager = Pager(clock)
@@ -164,12 +167,13 @@ class Store:
         found = self.cache.entries(query.kind.resource, query.namespace)
         return found if query.selector.empty else [entry for entry in found if query.selects(entry.traits)]
 
-    def _committed(self, revisions: Sequence[Revision]) -> None:
-        for revision in revisions:
-            old = self.cache.get(revision.entry.key)
-            self.cache.apply(revision)
-            self._hub.publish(revision)
-            self._garbage.notice(revision, old)
+    def _committed(self, written: Sequence[tuple[Revisions, None]]) -> None:
+        for revisions, _ in written:
+            for revision in revisions:
+                old = self.cache.get(revision.entry.key)
+                self.cache.apply(revision)
+                self._hub.publish(revision)
+                self._garbage.notice(revision, old)
 
     async def _read_log(self, kind: ResourceType, after: int, until: int) -> tuple[list[Revision], int]:
         return await asyncio.get_running_loop().run_in_executor(self._reader, partial(self._read_log_here, kind, after, until))

@@ -1,7 +1,7 @@
-"""The one thread that writes: it commits whatever has come in while the commit before was under way.
+"""Group commit: one thread writes one file, and a transaction carries whatever has come in while the one before was under way.
 
-A lone write is committed at once; under load a commit carries up to `BATCH` writes, so that one flush to the disk serves them all.
-Checkpoints run on a thread of their own, beside the commits.
+A lone write is committed at once; under load one flush to the disk serves many. The object store and the bus each have a writer; what they
+write, and what they do about a disk that refuses, is in their `Transactions`.
 """
 
 from __future__ import annotations
@@ -10,185 +10,185 @@ import asyncio
 import logging
 import queue
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
 
 import apsw
 
-from sympozium_core.contracts.cluster import ApiError, Unavailable
-from sympozium_core.embedded import database
-from sympozium_core.embedded.entries import Revision
-from sympozium_core.embedded.keylocks import Commit
+from sympozium_core.errors import SympoziumError
 
 logger = logging.getLogger(__name__)
 
-BATCH = 64
-CHECKPOINT_PAGES = 2_000
-"""Length of the WAL, in pages, at which a checkpoint begins beside the commits."""
-STALLED_PAGES = 32_000
-"""Length at which commits wait for a checkpoint: passive ones did not get through."""
-PRUNE_ROWS = 500
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 
-class Job:
-    """Revisions that stand or fall together."""
+class Transactions(ABC, Generic[Job, Result]):
+    """One file, as the writer's thread uses it: nobody else may call these once the writer has started, but `closed`."""
 
-    def __init__(self, revisions: Sequence[Revision], done: asyncio.Future[None] | None, prune: int = 0) -> None:
-        self.revisions = revisions
-        self.done = done
-        self.prune = prune
-        self.error: ApiError | None = None
+    name: ClassVar[str]
+    """Of the thread, and in the log."""
+    batch: ClassVar[int]
+    """The most jobs in one transaction."""
+
+    @abstractmethod
+    def begin(self) -> None: ...
+
+    @abstractmethod
+    def perform(self, job: Job) -> Result:
+        """Inside a transaction. A SympoziumError refuses this job, which has then written nothing; any other error ends the transaction."""
+
+    @abstractmethod
+    def commit(self) -> None:
+        """The transaction is on the disk when this returns."""
+
+    @abstractmethod
+    def rollback(self) -> None:
+        """Also when `begin` failed or `commit` did. Never raises."""
+
+    @abstractmethod
+    def failure(self, error: Exception) -> SympoziumError:
+        """What those who wait are told when a transaction ended by this error."""
+
+    @abstractmethod
+    def closed(self) -> SympoziumError:
+        """What those are told who come after the end."""
+
+    def tend(self) -> None:
+        """Called after each batch, when its outcomes are on their way. Never raises."""
+
+    @abstractmethod
+    def close(self) -> None: ...
 
 
-class Writer:
-    """`committed` is called on the event loop with each job that is safely on the disk, in the order of their numbers."""
+class _Pending(Generic[Job, Result]):
+    """A job with its outcome so far."""
+
+    __slots__ = ("done", "error", "job", "result")
+
+    def __init__(self, job: Job, done: asyncio.Future[Result] | None) -> None:
+        self.job, self.done = job, done
+        self.result: Result | None = None
+        self.error: SympoziumError | None = None
+
+
+class Writer(Generic[Job, Result]):
+    """Writes jobs in the order in which they are submitted. Belongs to the event loop that it was made in.
+
+    `committed` is called on that loop with the jobs of each batch that are on the disk, and their results, before anybody who waits for one is answered.
+    """
 
     def __init__(
-        self, path: Path, connection: apsw.Connection, committed: Callable[[Sequence[Revision]], None], window: int
+        self,
+        transactions: Transactions[Job, Result],
+        committed: Callable[[Sequence[tuple[Job, Any]]], None],
+        *,
+        future: type[asyncio.Future[Any]] = asyncio.Future,
     ) -> None:
-        self._path = path
-        self._connection = connection
+        """`future` is the class of what `submit` returns."""
+        self._transactions = transactions
         self._committed = committed
-        self._window = window
-        self._length = database.log_length(connection)
-        self._pages = 0
+        self._future = future
         self._closed = False
-        self._checkpointing = threading.Event()
-        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Pending[Job, Result] | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
-        self._checkpointer = ThreadPoolExecutor(1, thread_name_prefix="store-checkpoint")
-        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
-        connection.set_wal_hook(self._wal_grew)
+        self._thread = threading.Thread(target=self._run, name=transactions.name, daemon=True)
         self._thread.start()
 
-    def submit(self, revisions: Sequence[Revision]) -> asyncio.Future[None]:
-        """Done when the revisions are committed and `committed` has been called; fails with Unavailable when they are not."""
+    def submit(self, job: Job) -> asyncio.Future[Result]:
+        """The job's result once it is on the disk; fails with what refused the job, or with `Transactions.failure`."""
         if self._closed:
-            raise Unavailable("the store is closed")
-        done = Commit(loop=self._loop)
-        self._queue.put(Job(revisions, done))
+            raise self._transactions.closed()
+        done: asyncio.Future[Result] = self._future(loop=self._loop)
+        self._queue.put(_Pending(job, done))
         return done
 
+    def note(self, job: Job) -> None:
+        """As `submit`, for what may be lost: nobody waits."""
+        if not self._closed:
+            self._queue.put(_Pending(job, None))
+
     async def close(self) -> None:
-        """Commits what is queued, then ends both threads."""
-        self._closed = True
-        self._queue.put(None)
-        await asyncio.to_thread(self._thread.join)
-        await asyncio.to_thread(self._checkpointer.shutdown)
+        """Commits what is queued, then ends the thread and closes the file. May be called again."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join)
         await asyncio.sleep(0)  # the last delivery is already in the loop's queue
 
     def _run(self) -> None:
-        closing = False
-        while not closing:
-            batch: list[Job] = []
-            job = self._queue.get()
-            while job is not None:
-                batch.append(job)
-                if len(batch) >= BATCH:
-                    break
-                try:
-                    job = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-            closing = job is None
+        more = True
+        while more:
+            batch, more = self._gather()
             if batch:
                 self._commit(batch)
                 self._deliver(batch)
-                self._tend()
-        self._connection.close()
+                self._transactions.tend()
+        self._transactions.close()
 
-    def _commit(self, batch: list[Job]) -> None:
+    def _gather(self) -> tuple[list[_Pending[Job, Result]], bool]:
+        """Waits for one job and takes what else is there; False when nothing comes any more."""
+        batch: list[_Pending[Job, Result]] = []
+        pending = self._queue.get()
+        while pending is not None:
+            batch.append(pending)
+            if len(batch) >= self._transactions.batch:
+                return batch, True
+            try:
+                pending = self._queue.get_nowait()
+            except queue.Empty:
+                return batch, True
+        return batch, False
+
+    def _commit(self, batch: list[_Pending[Job, Result]]) -> None:
         """All in one transaction; where that fails, each in its own, so that one does not take the others with it."""
         error = self._transact(batch)
         if error is None:
             return
-        for job in batch:
-            job.error = error if len(batch) == 1 else self._transact([job])
+        for pending in batch:
+            failed = error if len(batch) == 1 else self._transact([pending])
+            if failed is not None:
+                pending.error = failed
 
-    def _transact(self, batch: list[Job]) -> ApiError | None:
+    def _transact(self, batch: list[_Pending[Job, Result]]) -> SympoziumError | None:
+        """Why nothing of the batch was written; None when it was, but for the jobs that were refused."""
+        transactions = self._transactions
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            for job in batch:
-                for revision in job.revisions:
-                    database.write(self._connection, revision)
-                if job.prune:
-                    database.prune(self._connection, job.prune)
-            self._connection.execute("COMMIT")
-        except apsw.Error as error:
-            logger.warning("the store could not commit: %s: %s", type(error).__name__, error)
-            self._recover()
-            return _unavailable(error)
-        self._length += sum(len(job.revisions) - job.prune for job in batch)
+            transactions.begin()
+            for pending in batch:
+                pending.error = None
+                try:
+                    pending.result = transactions.perform(pending.job)
+                except SympoziumError as refusal:
+                    pending.error = refusal
+            transactions.commit()
+        except Exception as error:
+            foreseen = isinstance(error, apsw.Error)  # with a traceback for anything else: it is a bug
+            logger.warning("%s: nothing written: %s: %s", transactions.name, type(error).__name__, error, exc_info=not foreseen)
+            transactions.rollback()
+            return transactions.failure(error)
         return None
 
-    def _recover(self) -> None:
-        """Ends the failed transaction; where even that fails, goes on with a new connection."""
-        try:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-        except apsw.Error:
-            try:
-                self._connection.close(True)
-                self._connection = database.connect(self._path)
-                self._connection.set_wal_hook(self._wal_grew)
-            except (apsw.Error, ApiError) as error:
-                logger.error("the store could not reopen its file: %s", error)
-
-    def _deliver(self, batch: list[Job]) -> None:
+    def _deliver(self, batch: list[_Pending[Job, Result]]) -> None:
         try:
             self._loop.call_soon_threadsafe(self._settle, batch)
         except RuntimeError:  # the loop is closed: nobody waits any more, and what was committed stays so
-            logger.debug("the event loop ended before a commit was delivered")
+            logger.debug("%s: the event loop ended before a commit was delivered", self._transactions.name)
 
-    def _settle(self, batch: list[Job]) -> None:
-        for job in batch:
-            if job.error is None and job.revisions:
-                self._committed(job.revisions)
-        for job in batch:
-            if job.done is None or job.done.done():
+    def _settle(self, batch: list[_Pending[Job, Result]]) -> None:
+        written = [(pending.job, pending.result) for pending in batch if pending.error is None]
+        if written:
+            self._committed(written)
+        for pending in batch:
+            done, error = pending.done, pending.error
+            if done is None:
+                if error is not None:
+                    logger.warning("%s: a write that nobody waits for failed: %s", self._transactions.name, error)
+            elif done.done():
                 continue
-            if job.error is None:
-                job.done.set_result(None)
+            elif error is None:
+                done.set_result(pending.result)  # type: ignore[arg-type]  # it is there when there is no error
             else:
-                job.done.set_exception(job.error)
-
-    def _tend(self) -> None:
-        """Keeps the log and the WAL short, a little at a time."""
-        surplus = self._length - self._window
-        if surplus >= PRUNE_ROWS:
-            self._transact([Job((), None, prune=min(surplus, PRUNE_ROWS))])
-        if self._pages >= STALLED_PAGES:
-            self._checkpoint(self._connection, restart=True)
-            self._pages = 0
-        elif self._pages >= CHECKPOINT_PAGES and not self._checkpointing.is_set():
-            self._checkpointing.set()
-            self._checkpointer.submit(self._checkpoint_beside)
-
-    def _checkpoint_beside(self) -> None:
-        try:
-            connection = database.connect(self._path)
-            try:
-                self._checkpoint(connection, restart=False)
-            finally:
-                connection.close()
-        except ApiError as error:
-            logger.warning("no checkpoint: %s", error)
-        finally:
-            self._checkpointing.clear()
-
-    def _checkpoint(self, connection: apsw.Connection, *, restart: bool) -> None:
-        try:
-            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART if restart else apsw.SQLITE_CHECKPOINT_PASSIVE)
-        except apsw.Error as error:
-            logger.warning("no checkpoint: %s: %s", type(error).__name__, error)
-
-    def _wal_grew(self, connection: apsw.Connection, name: str, pages: int) -> int:
-        self._pages = pages
-        return 0
-
-
-def _unavailable(error: Exception) -> Unavailable:
-    full = isinstance(error, apsw.FullError | apsw.IOError)
-    hint = "free space on the disk of the data directory, then try again" if full else "try again; the server's log has more"
-    return Unavailable(f"the store could not write ({type(error).__name__}); nothing was changed", hint=hint)
+                done.set_exception(error)

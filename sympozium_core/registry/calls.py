@@ -53,16 +53,20 @@ def patch_plan(relay: Relay, plan: RunPlan, apply: Callable[[RunPlan, PlanPatch]
 
 
 def veto_tool_call(relay: Relay, call: ToolCall) -> Veto | None:
-    """The first veto; a plugin that raises, or answers with anything but a Veto, vetoes: a gate that fails is closed."""
+    """The first veto; a plugin that raises, or answers with anything but a Veto, vetoes: a gate that fails is closed.
+
+    The veto says whose it is, and is never without words. It goes to the agent, so what a plugin raised is in `relay.failures` and the log alone.
+    """
     for plugin in relay.plugins:
+        who = f"plugin {plugin.source.name}"
         answer = relay.ask(plugin, "sympozium_tool_call", call=call)
         if isinstance(answer, Failure):
-            return Veto(f"plugin {answer.plugin} failed: {answer.message}")
+            return Veto(f"{who} failed, and a gate that fails is closed")
         for result in answer:
             if isinstance(result, Veto):
-                return result
+                return Veto(f"{who}: {result.because}")
             failure = relay.fail(plugin, "sympozium_tool_call", f"answered with {type(result).__name__} instead of a Veto")
-            return Veto(f"plugin {failure.plugin} {failure.message}")
+            return Veto(f"{who} {failure.message}, and a gate that fails is closed")
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import types
+from dataclasses import replace
 
 import pytest
 
@@ -49,8 +50,10 @@ def test_a_hook_sees_the_call_and_may_veto_it(plugin):
 
     plugin.sympozium_tool_call = sympozium_tool_call
     review = CallReview(ToolPolicy(), ["a_bridge_plugin"])
-    assert review.denial(lambda: CALL, "execute_command") == "a_bridge_plugin: not today"
-    assert seen == [CALL]
+    assert review.denial(lambda: CALL, "execute_command") == "plugin a_bridge_plugin: not today"
+    harmless = replace(CALL, arguments={"command": "ls"})
+    assert review.denial(lambda: harmless, "execute_command") == ""
+    assert seen == [CALL, harmless]
 
 
 def test_a_hook_is_not_asked_about_what_the_policy_denies(plugin):
@@ -62,40 +65,91 @@ def test_a_hook_is_not_asked_about_what_the_policy_denies(plugin):
     assert "denied by policy: policy" in review.denial(lambda: CALL, "execute_command")
 
 
-def test_a_hook_that_fails_denies(plugin):
+def test_a_call_is_not_made_up_for_hooks_that_look_at_none(plugin):
+    plugin.sympozium_run_event = hookimpl(specname="sympozium_run_event")(lambda event: None)
+    review = CallReview(ToolPolicy(), ["a_bridge_plugin"])
+    assert review.denial(lambda: pytest.fail("made up"), "execute_command") == ""
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a path and a key"), SystemExit("a path and a key")])
+def test_a_hook_that_fails_denies_and_the_agent_does_not_read_why(plugin, caplog, error):
     @hookimpl
     def sympozium_tool_call(call):
-        raise RuntimeError("broken")
+        raise error
 
     plugin.sympozium_tool_call = sympozium_tool_call
     review = CallReview(ToolPolicy(), ["a_bridge_plugin"])
-    assert "a gate that fails is closed" in review.denial(lambda: CALL, "execute_command")
+    because = review.denial(lambda: CALL, "execute_command")
+    assert because == "plugin a_bridge_plugin failed, and a gate that fails is closed"
+    assert "a path and a key" in caplog.text
 
 
-def test_a_hook_that_answers_with_nonsense_denies(plugin):
+@pytest.mark.parametrize("answer", ["nonsense", False, 0, "", {"because": "x"}, Veto])
+def test_a_hook_that_answers_with_nonsense_denies(plugin, answer):
     @hookimpl
     def sympozium_tool_call(call):
-        return "nonsense"
+        return answer
 
     plugin.sympozium_tool_call = sympozium_tool_call
     review = CallReview(ToolPolicy(), ["a_bridge_plugin"])
-    assert "a gate that fails is closed" in review.denial(lambda: CALL, "execute_command")
+    because = review.denial(lambda: CALL, "execute_command")
+    assert because.startswith(f"plugin a_bridge_plugin answered with {type(answer).__name__} instead of a Veto")
+    assert "a gate that fails is closed" in because
 
 
-@pytest.mark.parametrize("entry", ["no_such_module", "a_bridge_plugin:absent", "a_bridge_plugin:bad"])
+@pytest.mark.parametrize("words", ["", None])
+def test_a_veto_without_words_denies(plugin, words):
+    plugin.sympozium_tool_call = hookimpl(specname="sympozium_tool_call")(lambda call: Veto(words))
+    review = CallReview(ToolPolicy(), ["a_bridge_plugin"])
+    assert review.denial(lambda: CALL, "execute_command").startswith("plugin a_bridge_plugin: ")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "no_such_module",
+        "a_bridge_plugin:absent",
+        "a_bridge_plugin:misspelt",
+        "a_bridge_plugin:unmarked",
+        "a_bridge_plugin:later",
+    ],
+)
 def test_a_hook_that_cannot_be_loaded_is_no_gate(plugin, entry):
-    class Bad:
+    class Misspelt:
         @hookimpl
         def sympozium_tool_calls(self, call): ...
 
-    plugin.bad = Bad()
-    with pytest.raises(Permanent, match="cannot be loaded"):
+    class Unmarked:
+        def sympozium_tool_call(self, call): ...
+
+    class Later:
+        @hookimpl
+        async def sympozium_tool_call(self, call): ...
+
+    plugin.misspelt, plugin.unmarked, plugin.later = Misspelt(), Unmarked(), Later()
+    with pytest.raises(Permanent, match="cannot be loaded") as raised:
         CallReview(ToolPolicy(), [entry])
+    assert entry in raised.value.message
 
 
-def test_the_bridge_loads_nothing_dear():
-    code = (
-        "import sys, sympozium_core.bridge.__main__;"
-        "print([m for m in ('aiohttp', 'pydantic', 'apsw', 'nats', 'pluggy', 'kubernetes') if m in sys.modules])"
-    )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+LOADED = "print([m for m in ('aiohttp', 'pydantic', 'apsw', 'nats', 'pluggy', 'stevedore', 'kubernetes') if m in sys.modules])"
+
+
+@pytest.mark.parametrize(("does", "loads"), [("", []), ("review(['json'])", ["pluggy"])])
+def test_the_bridge_loads_nothing_dear(does, loads):
+    """Without hooks no pluggy, and with them no stevedore."""
+    code = f"""
+import sys, sympozium_core.bridge.__main__
+from sympozium_core.bridge.policy import CallReview
+from sympozium_core.contracts.plan import ToolPolicy
+def review(hooks):
+    try:
+        CallReview(ToolPolicy(), hooks)
+    except Exception as error:
+        assert "implements no hook" in str(error), error
+review([])
+{does}
+{LOADED}
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.strip() == str(loads)

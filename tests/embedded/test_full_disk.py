@@ -64,7 +64,7 @@ def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
 
 async def test_a_database_that_is_full(store: Store, cluster: Cluster) -> None:
     """SQLite's own bound on pages stands in for the disk: large writes fail, small ones beside them do not."""
-    connection = store._writer._connection
+    connection = store._writer._transactions.connection
     pages = connection.pragma("page_count")
     connection.pragma("max_page_count", pages + 20)
     large = {"metadata": {"name": "large"}, "spec": {"task": "x" * 500_000}}

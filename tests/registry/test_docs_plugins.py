@@ -54,7 +54,7 @@ def test_the_gate_denies(documented: Any) -> None:
     def call(command: str) -> ToolCall:
         return ToolCall("u", "c", "execute_command", "shell", {"command": command})
 
-    assert calls.veto_tool_call(relay, call("rm -r /")) == Veto("this command removes files")
+    assert calls.veto_tool_call(relay, call("rm -r /")) == Veto("plugin gate: this command removes files")
     assert calls.veto_tool_call(relay, call("ls")) is None
 
 

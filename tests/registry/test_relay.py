@@ -101,7 +101,7 @@ def test_a_class_is_refused_and_an_instance_is_taken() -> None:
     assert failure is not None
     assert "names the class Plugin; name a module or an instance" in failure.message
     assert relay.add(Source("i", "i"), Plugin()) is None
-    assert veto_tool_call(relay, CALL) == Veto("execute_command")
+    assert veto_tool_call(relay, CALL) == Veto("plugin i: execute_command")
 
 
 def test_plugins_are_asked_in_the_order_of_their_names_each_by_itself() -> None:
@@ -166,10 +166,14 @@ def test_the_first_veto_denies_and_a_failing_gate_is_closed() -> None:
 
     assert veto_tool_call(
         relay_of(b=gate("b", Veto("b says no")), a=gate("a", None), c=gate("c", Veto("c too"))), CALL
-    ) == Veto("b says no")
+    ) == Veto("plugin b: b says no")
     assert asked == ["a", "b"]
-    assert veto_tool_call(relay_of(a=gate("a", ValueError("oh"))), CALL) == Veto("plugin a failed: ValueError: oh")
-    assert veto_tool_call(relay_of(a=gate("a", False)), CALL) == Veto("plugin a answered with bool instead of a Veto")
+    failing = relay_of(a=gate("a", ValueError("oh")))
+    assert veto_tool_call(failing, CALL) == Veto("plugin a failed, and a gate that fails is closed")
+    assert [each.message for each in failing.failures] == ["ValueError: oh"]
+    assert veto_tool_call(relay_of(a=gate("a", False)), CALL) == Veto(
+        "plugin a answered with bool instead of a Veto, and a gate that fails is closed"
+    )
     assert veto_tool_call(relay_of(a=gate("a", None)), CALL) is None
 
 
@@ -245,7 +249,7 @@ def test_the_bridge_loads_what_it_is_told_without_looking_for_packages(packages:
     )
     answer = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True, timeout=30)
     because, failures, metadata, stevedore = json.loads(answer.stdout)
-    assert because == "grep"
+    assert because == "plugin gate: grep"
     assert failures[0] == "ModuleNotFoundError: No module named 'gone'"
     assert re.match("ValueError: 'os; system' is not of the form", failures[1])
     assert not stevedore

@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from sympozium_sandbox_bubblewrap.driver import BubblewrapSandbox
 
 import sympozium_core
 from sympozium_core.contracts.plan import Container, PodPlan
-from sympozium_core.testing.sandbox_bench import Bench, agent, container, remains
+from sympozium_core.testing.sandbox_bench import Bench, agent, container
 
 _BRIDGE = """
 import os, socket
@@ -34,19 +34,6 @@ model = socket.create_connection(("127.0.0.1", 4180), 5)
 model.sendall(b"hello ")
 sys.stderr.write(model.makefile().read())
 """
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    bench = Bench(BubblewrapSandbox(), tmp_path / "sandbox")
-    await bench.sandbox.open(bench.context())
-    try:
-        yield bench
-    finally:
-        for pod_id in await bench.sandbox.pods():
-            await bench.sandbox.remove(pod_id)
-        await bench.sandbox.close()
-    assert remains(bench.pod_ids, bench.data_dir) == []
 
 
 def _python(script: str) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,22 +14,9 @@ from sympozium_sandbox_process.logs import FILE_BYTES
 
 from sympozium_core.contracts.plan import PodPlan, Resources
 from sympozium_core.errors import Permanent, Temporary
-from sympozium_core.testing.sandbox_bench import Bench, agent, container, eventually, marked, remains, shell
+from sympozium_core.testing.sandbox_bench import Bench, agent, container, eventually, marked, shell
 
 _LIVE = '(setsid sleep 300 &); >"$ipc/tools/up"; while :; do sleep 0.05; done'
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    bench = Bench(ProcessSandbox(), tmp_path / "sandbox")
-    await bench.sandbox.open(bench.context())
-    try:
-        yield bench
-    finally:
-        for pod_id in await bench.sandbox.pods():
-            await bench.sandbox.remove(pod_id)
-        await bench.sandbox.close()
-    assert remains(bench.pod_ids, bench.data_dir) == []
 
 
 def launcher_of(bench: Bench) -> int:

@@ -12,7 +12,7 @@ from sympozium_core.bus.subjects import journal_filter, matches
 from sympozium_core.contracts.bus import BusUnavailable, Consumer, Delivery, Message
 from sympozium_core.embedded.bus.reader import Reader
 from sympozium_core.embedded.bus.tail import Tail
-from sympozium_core.embedded.bus.writer import Writer
+from sympozium_core.embedded.bus.writer import BusWriter
 
 _SKIP_WORTH_KEEPING = 1000
 """After so many messages that were for others, the place is written down, so that the next start does not look at them again."""
@@ -29,7 +29,7 @@ class _Pending:
 class Durable:
     """The state of one name, shared by everybody in this process who has it open: each message goes to one of them."""
 
-    def __init__(self, name: str, subject: str, writer: Writer, reader: Reader, tail: Tail) -> None:
+    def __init__(self, name: str, subject: str, writer: BusWriter, reader: Reader, tail: Tail) -> None:
         self.name, self.subject = name, subject
         self.ack_wait, self.max_pending = 30.0, 256
         self._writer, self._reader, self._tail = writer, reader, tail

@@ -17,7 +17,7 @@ from sympozium_core.embedded.bus.reader import Reader
 from sympozium_core.embedded.bus.router import Router
 from sympozium_core.embedded.bus.store import Append, MessageStore
 from sympozium_core.embedded.bus.tail import Tail
-from sympozium_core.embedded.bus.writer import Writer
+from sympozium_core.embedded.bus.writer import BusWriter
 
 _PURGE_SLICE = 500
 """Messages removed in one job, so that appends go on between."""
@@ -30,7 +30,7 @@ class EmbeddedBus(Bus):
         self.max_payload = limits.max_payload
         self.router = Router()
         self._tail = Tail(store.sequence)
-        self._writer = Writer(store, self._stored)
+        self._writer = BusWriter(store, self._stored)
         self._reader, self._artifacts = reader, artifacts
         self._durables: dict[str, Durable] = {}
         self._opening = asyncio.Lock()

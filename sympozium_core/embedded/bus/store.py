@@ -1,6 +1,6 @@
 """The tables of the embedded bus, used by the writer thread alone: appends with fencing and duplicates, purge, consumers' state.
 
-One sequence for all subjects, never given twice, even after a purge. A job that raises a `SympoziumError` has written nothing.
+One sequence for all subjects, never given twice, even after a purge.
 """
 
 from __future__ import annotations
@@ -9,15 +9,18 @@ import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import apsw
 
 from sympozium_core.bus import subjects
-from sympozium_core.contracts.bus import Ack, Fenced, LimitReached, Message
+from sympozium_core.contracts.bus import Ack, BusUnavailable, Fenced, LimitReached, Message
 from sympozium_core.embedded.bus.limits import BusLimits
-from sympozium_core.errors import Permanent
+from sympozium_core.embedded.writer import Transactions
+from sympozium_core.errors import Permanent, SympoziumError
 
 _VERSION = 1
 _OVERHEAD = 64
@@ -81,8 +84,15 @@ class _Undo:
     message_ids: list[str] = field(default_factory=list)
 
 
-class MessageStore:
-    """Wraps the writer's connection. `begin`, jobs, then `commit` or `rollback`, always in one thread."""
+Job: TypeAlias = Callable[["MessageStore"], Any]
+"""What the writer runs inside a transaction, such as ``lambda store: store.append(append)``; when it raises a SympoziumError it has written nothing."""
+
+
+class MessageStore(Transactions[Job, Any]):
+    """Wraps the writer's connection."""
+
+    name = "sympozium-bus-writer"
+    batch = 256
 
     def __init__(self, path: Path, limits: BusLimits, now: Callable[[], float] = time.time) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -110,6 +120,9 @@ class MessageStore:
         self._undo = _Undo(self.sequence, self.bytes)
         self.connection.execute("BEGIN IMMEDIATE")
 
+    def perform(self, job: Job) -> Any:
+        return job(self)
+
     def commit(self) -> None:
         if (self.sequence, self.bytes) != (self._undo.sequence, self._undo.bytes):
             values = (self.sequence, self.bytes)
@@ -117,11 +130,20 @@ class MessageStore:
         self.connection.execute("COMMIT")
 
     def rollback(self) -> None:
-        if self.connection.in_transaction:
-            self.connection.execute("ROLLBACK")
+        with suppress(apsw.Error):
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
         self.sequence, self.bytes = self._undo.sequence, self._undo.bytes
         for message_id in self._undo.message_ids:
             self._message_ids.pop(message_id, None)
+
+    def failure(self, error: Exception) -> SympoziumError:
+        if isinstance(error, apsw.FullError):
+            return LimitReached("the disk of the bus is full; nothing was stored", hint="free space or delete old runs")
+        return BusUnavailable(f"the bus could not write: {type(error).__name__}")
+
+    def closed(self) -> BusUnavailable:
+        return BusUnavailable("the bus is closed")
 
     def append(self, append: Append) -> Stored:
         now = self._now()

@@ -44,6 +44,22 @@ async def test_a_full_disk_is_a_typed_error_and_loses_nothing(bus: EmbeddedBus) 
     assert [message.sequence for message in await first(bus, POD, 9)] == sequences
 
 
+async def test_what_does_not_fit_on_a_full_disk_takes_nobody_along(bus: EmbeddedBus) -> None:
+    """Large and small appends of one moment share a transaction; the small ones have room."""
+    await bus.append(POD, b"kept")
+    pages = await bus._writer.submit(lambda store: store.connection.pragma("page_count"))
+    await bus._writer.submit(lambda store: store.connection.pragma("max_page_count", pages + 20))
+    sizes = [10, 200_000, 10, 10]
+    outcomes = await asyncio.gather(
+        *(bus.append(POD, bytes(size), message_id=f"{number}") for number, size in enumerate(sizes)), return_exceptions=True
+    )
+    assert [type(outcome) for outcome in outcomes] == [Ack, LimitReached, Ack, Ack]
+    assert [message.sequence for message in await stored(bus, POD)] == [1, 2, 3, 4]
+    await bus._writer.submit(lambda store: store.connection.pragma("max_page_count", 100_000))
+    again = await bus.append(POD, bytes(200_000), message_id="1")
+    assert (again.sequence, again.duplicate) == (5, False)
+
+
 async def test_a_message_id_is_forgotten_after_the_window(tmp_path: Path) -> None:
     bus = await EmbeddedBus.open(tmp_path, limits=BusLimits(duplicate_window=0.05))
     await bus.append(POD, b"x", message_id="a")

@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+import pytest
+from sympozium_sandbox_bubblewrap.driver import BubblewrapSandbox
+
+from sympozium_core.contracts.sandbox import Sandbox
+from sympozium_core.testing.sandbox import bench
+
+__all__ = ["bench", "driver"]
+
+
+@pytest.fixture
+def driver() -> Sandbox:
+    return BubblewrapSandbox()
