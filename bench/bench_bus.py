@@ -15,15 +15,15 @@ from pathlib import Path
 from statistics import quantiles
 
 from sympozium_core.bus import subjects
+from sympozium_core.bus.appending import serve_appends
+from sympozium_core.bus.callout import BusUser
 from sympozium_core.bus.calls import CallRequest, call, call_once, serve
-from sympozium_core.bus.jetstream import JetStreamBus
-from sympozium_core.bus.nats_stream import StreamLimits
 from sympozium_core.contracts.bus import Bus
 from sympozium_core.embedded.bus.local import EmbeddedBus
 from sympozium_core.embedded.bus.remote import RemoteBus
 from sympozium_core.embedded.bus.server import BusServer
 from sympozium_core.testing.assignments import Assignments
-from sympozium_core.testing.nats_server import NatsServer
+from sympozium_core.testing.nats_installation import NatsInstallation
 
 UID = "bench"
 POD, MODEL = subjects.journal(UID, "pod"), subjects.request(UID, "model")
@@ -129,17 +129,26 @@ async def embedded(directory: Path, count: int) -> None:
 
 
 async def jetstream(directory: Path, count: int) -> None:
-    server = NatsServer(directory)
-    server.start()
+    """As it is installed: TLS, the run's own user, its appends by a gateway."""
+    installation = NatsInstallation(directory)
+    installation.start()
     try:
-        limits = StreamLimits(max_bytes=512 * 1024**2, max_artifact_bytes=64 * 1024**2)
-        control = await JetStreamBus.connect(server.url, ensure_stream=True, limits=limits)
-        run = await JetStreamBus.connect(server.url, inbox_prefix=subjects.run_inbox(UID))
+        control, gateway = await installation.controller(), await installation.gateway()
+        appends = await serve_appends(gateway)
+
+        async def authenticate(token: str) -> BusUser:
+            return BusUser(uid=UID, pod="pod", expires=time.time() + 3600)
+
+        callout = await installation.callout(control, authenticate)
+        run = await installation.pod("pod", "token")
         await measure("JetStream", run, control, count)
         await run.close()
+        await callout.close()
+        await appends.close()
+        await gateway.close()
         await control.close()
     finally:
-        server.stop()
+        installation.stop()
 
 
 def main() -> None:

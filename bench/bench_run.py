@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from sympozium_core.cli.target import Target, reach
+from sympozium_core.cli.target import Embedded, Target, reach
 from sympozium_core.contracts.builtin_kinds import SECRET
 from sympozium_core.planning.factory import build_run
 from sympozium_core.resources.kinds import AGENT_RUN, SYMPOZIUM_INSTANCE
@@ -119,7 +119,7 @@ async def served(folder: Path, sandbox: str, warm_pods: int = 0) -> AsyncIterato
     await process.stdout.readline()
     print((await process.stdout.readline()).decode().strip())
     try:
-        async with reach(EmbeddedSettings(data_dir=folder)) as target:
+        async with reach(Embedded(EmbeddedSettings(data_dir=folder))) as target:
             yield target
     finally:
         process.terminate()

@@ -14,12 +14,12 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from sympozium_core import names
 from sympozium_core.bridge.bridge import Pod, VolumeUsed, carry_run
 from sympozium_core.bridge.stopping import RunOver, Stopping
-from sympozium_core.contracts.bus import Bus, BusDenied, BusUnavailable, Fenced
+from sympozium_core.bus.run_user import RunUserBus
+from sympozium_core.contracts.bus import BusDenied, BusUnavailable, Fenced
 from sympozium_core.embedded.bus.connect import connect
 from sympozium_core.errors import Permanent, SympoziumError
 from sympozium_core.ipc.documents import parse_object
@@ -54,30 +54,38 @@ def _stop(stopping: Stopping, work: asyncio.Future[bool], because: str) -> None:
 
 
 async def _carry(environment: Mapping[str, str], stopping: Stopping) -> bool:
-    credential = _credential(Path(_needed(environment, names.ENV_BUS_CREDENTIAL)))
+    credential = _credential(environment)
     pod = Pod(
-        id=str(credential.get("pod", "")),
+        id=credential.get("pod", ""),
         volumes=Path(_needed(environment, names.ENV_VOLUMES)),
         model_listen=environment.get(names.ENV_MODEL_LISTEN, "unix"),
+        skills=_folder(environment, names.ENV_SKILLS),
+        credentials=_folder(environment, names.ENV_CREDENTIALS),
     )
-    bus = await _connected({name: str(value) for name, value in credential.items()})
+    bus = await _connected(credential)
     try:
-        uid = getattr(bus, "run_uid", "")
-        if not uid:
-            raise Permanent("the bus does not say which run this pod is for", hint="give the bridge the credential of a pod")
-        return await carry_run(bus, uid, pod, stopping)
+        return await carry_run(bus, bus.run_uid, pod, stopping)
     finally:
         await bus.close()
 
 
-def _credential(path: Path) -> dict[str, Any]:
-    try:
-        return parse_object(path.read_bytes(), path.name)
-    except OSError as error:
-        raise Permanent(f"the credential for the bus cannot be read: {error.strerror}") from error
+def _credential(environment: Mapping[str, str]) -> dict[str, str]:
+    """On one machine a file that holds it; on a cluster the address, and files that the kubelet renews."""
+    if path := environment.get(names.ENV_BUS_CREDENTIAL, ""):
+        try:
+            told = parse_object(Path(path).read_bytes(), Path(path).name)
+        except OSError as error:
+            raise Permanent(f"the credential for the bus cannot be read: {error.strerror}") from error
+        return {name: str(value) for name, value in told.items()}
+    return {
+        "address": _needed(environment, names.ENV_BUS_ADDRESS),
+        "tokenFile": _needed(environment, names.ENV_BUS_TOKEN_FILE),
+        "caFile": environment.get(names.ENV_BUS_CA_FILE, ""),
+        "pod": _needed(environment, names.ENV_POD),
+    }
 
 
-async def _connected(credential: Mapping[str, str]) -> Bus:
+async def _connected(credential: Mapping[str, str]) -> RunUserBus:
     give_up = time.monotonic() + CONNECT_SECONDS
     pause = 0.02
     while True:
@@ -96,6 +104,10 @@ def _needed(environment: Mapping[str, str], name: str) -> str:
     if not value:
         raise Permanent(f"{name} is not set", hint="the sandbox driver sets it; a bridge is not started by hand")
     return value
+
+
+def _folder(environment: Mapping[str, str], name: str) -> Path | None:
+    return Path(environment[name]) if environment.get(name) else None
 
 
 def _exit_code(error: BaseException) -> int:

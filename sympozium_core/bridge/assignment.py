@@ -52,22 +52,24 @@ class Assignment:
     """Sequence of the newest entry on `.pod`: the first append expects it."""
     earlier: Earlier | None
     """None in the first attempt."""
+    workspace_lost: bool = False
+    """What earlier attempts left in /workspace is not there."""
 
 
 async def assignment(bus: Bus, uid: str, pod: str) -> Assignment:
     """Asks the controller, and from the second attempt on the gateway. Raises Permanent for a run that is over or an answer that is none."""
-    told = await _ask(bus, subjects.request(uid, subjects.START), {"pod": pod})
+    told = await ask(bus, subjects.request(uid, subjects.START), {"pod": pod})
     try:
         plan, attempt = run_plan_from_json(told["plan"]), int(told["attempt"])
-        deadline, last_pod = float(told["deadline"]), int(told["lastPod"])
+        deadline, last_pod, lost = float(told["deadline"]), int(told["lastPod"]), told["workspace"] == "lost"
     except (KeyError, TypeError, ValueError) as error:
         raise Permanent(
             f"the controller's answer is not of this version: {error!r}", hint="run one version everywhere"
         ) from error
     earlier = None
     if attempt > 1:
-        earlier = _earlier(await _ask(bus, subjects.request(uid, subjects.REPLAY), {"attempt": attempt}))
-    return Assignment(plan, attempt, deadline, last_pod, earlier)
+        earlier = _earlier(await ask(bus, subjects.request(uid, subjects.REPLAY), {"attempt": attempt}))
+    return Assignment(plan, attempt, deadline, last_pod, earlier, lost)
 
 
 def _earlier(told: Mapping[str, Any]) -> Earlier:
@@ -75,8 +77,8 @@ def _earlier(told: Mapping[str, Any]) -> Earlier:
     return Earlier(tuple(told["messages"]), results, frozenset(told["unknown"]))
 
 
-async def _ask(bus: Bus, subject: str, question: Mapping[str, Any]) -> dict[str, Any]:
-    """Asks until somebody answers; a bus or a server that is away for a moment is waited for."""
+async def ask(bus: Bus, subject: str, question: Mapping[str, Any]) -> dict[str, Any]:
+    """Asks until somebody answers; a bus or a server that is away for a moment is waited for. Raises Temporary, Permanent."""
     give_up = time.monotonic() + PATIENCE
     pause = 0.02
     while True:

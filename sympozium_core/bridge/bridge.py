@@ -13,6 +13,7 @@ from sympozium_core.bridge import offer as offers
 from sympozium_core.bridge.agent_volume import AgentVolume
 from sympozium_core.bridge.artifacts import Artifacts
 from sympozium_core.bridge.assignment import Assignment, Earlier, assignment
+from sympozium_core.bridge.credentials import Credentials, Wanted, containers_with_rights
 from sympozium_core.bridge.gate import CALLS_AT_ONCE, Gate
 from sympozium_core.bridge.model_calls import ModelCalls
 from sympozium_core.bridge.model_endpoint import ModelEndpoint
@@ -20,6 +21,7 @@ from sympozium_core.bridge.policy import CallReview
 from sympozium_core.bridge.progress import Progress
 from sympozium_core.bridge.record import Record
 from sympozium_core.bridge.result import acknowledge, append_result
+from sympozium_core.bridge.skill_texts import write_skills
 from sympozium_core.bridge.stopping import GRACE, Stopping, listen, obey
 from sympozium_core.bridge.task import task
 from sympozium_core.bridge.tool_server import ToolServer, container_name
@@ -49,6 +51,10 @@ class Pod:
     model_listen: str
     """As `names.ENV_MODEL_LISTEN` says."""
     manifest_seconds: float = MANIFEST_SECONDS
+    skills: Path | None = None
+    """Where the bridge puts the instructions for the model; None where the runtime has put them there."""
+    credentials: Path | None = None
+    """Where the bridge puts Kubernetes tokens; None where the runtime hands over none."""
 
 
 async def carry_run(bus: Bus, uid: str, pod: Pod, stopping: Stopping) -> bool:
@@ -64,6 +70,8 @@ async def carry_run(bus: Bus, uid: str, pod: Pod, stopping: Stopping) -> bool:
         control = await listen(bus, uid)
         stack.push_async_callback(control.close)
         given = await assignment(bus, uid, pod.id)
+        if pod.skills is not None:
+            await asyncio.to_thread(write_skills, given.plan.pod.skills, pod.skills)
         servers: dict[str, ToolServer] = {}
         for server in given.plan.servers:
             servers[server.name] = ToolServer(server.name, pod.volumes / container_name(server.name))
@@ -108,6 +116,7 @@ class _Run:
                 start(server.watch())
             start(obey(self._bus, self._given.plan.uid, control, self._stopping))
             start(self._stopping.at(self._given.deadline))
+            tokens = group.create_task(self._fetch_tokens())
             offer = await self._offer()
             gate = Gate(self._given, offer, self._review, self._agent.root, self._servers, self._record, self._artifacts)
             for name in self._servers:
@@ -115,6 +124,8 @@ class _Run:
                     start(gate.work(name))
             start(self._progress.work())
             start(self._agent.watch(tuple(self._servers), gate, self._progress, self._record))
+            if credentials := await tokens:
+                start(credentials.keep())
             await self._start_agent(offer)
             finished = await self._until_result()
             for running in self._tasks:
@@ -141,6 +152,18 @@ class _Run:
             if error := self._servers[name].manifest_error:
                 await self._record.problem(error, f"{layout.server_dir(name)}/{layout.MANIFEST}")
         return offer
+
+    async def _fetch_tokens(self) -> Credentials | None:
+        """Before the agent starts, so that no tool call comes too early."""
+        plan = self._given.plan
+        wanted = Wanted(self._pod.id, containers_with_rights(plan.pod), self._given.deadline + GRACE)
+        if not wanted.containers:
+            return None
+        if self._pod.credentials is None:
+            raise Permanent("the plan has skills with rights, and this runtime hands over no tokens")
+        credentials = Credentials(self._bus, plan.uid, wanted, self._pod.credentials)
+        await credentials.fetch()
+        return credentials
 
     async def _start_agent(self, offer: offers.Offer) -> None:
         """The model first: the task's appearance starts the agent."""

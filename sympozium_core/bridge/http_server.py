@@ -42,29 +42,38 @@ class _TooLarge(Exception):
 
 
 class HttpResponse:
-    """What a handler answers with: `send` once, or `start`, any number of `write`, `finish`."""
+    """What a handler answers with: `send` once, or `begin_with`, any number of `write`, `finish`. What one call says goes out at once."""
 
     def __init__(self, connection: h11.Connection, writer: asyncio.StreamWriter) -> None:
         self._connection = connection
         self._writer = writer
-        self.started = False
+        self._head: h11.Response | None = None
+        self.started = self.finished = False
 
     async def send(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        await self.start(status, {**headers, "content-length": str(len(body))}, body)
-        await self.finish()
+        self.begin_with(status, {**headers, "content-length": str(len(body))})
+        await self.finish(body)
 
-    async def start(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
-        self.started = True
-        parts = self._connection.send(h11.Response(status_code=status, headers=list(headers.items()))) or b""
-        if body:
-            parts += self._connection.send(h11.Data(data=body)) or b""
-        await self._flush(parts)
+    def begin_with(self, status: int, headers: Mapping[str, str]) -> None:
+        """What the first `write` or `finish` begins with; until then another answer may take its place."""
+        self._head = h11.Response(status_code=status, headers=list(headers.items()))
 
     async def write(self, data: bytes) -> None:
-        await self._flush(self._connection.send(h11.Data(data=data)) or b"")
+        await self._flush(self._begin() + self._data(data))
 
-    async def finish(self) -> None:
-        await self._flush(self._connection.send(h11.EndOfMessage()) or b"")
+    async def finish(self, data: bytes = b"") -> None:
+        """With the last of the body."""
+        self.finished = True
+        await self._flush(self._begin() + self._data(data) + (self._connection.send(h11.EndOfMessage()) or b""))
+
+    def _begin(self) -> bytes:
+        if self.started or self._head is None:
+            return b""
+        self.started = True
+        return self._connection.send(self._head) or b""
+
+    def _data(self, data: bytes) -> bytes:
+        return (self._connection.send(h11.Data(data=data)) or b"") if data else b""
 
     async def _flush(self, data: bytes) -> None:
         if data:

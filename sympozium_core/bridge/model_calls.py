@@ -72,8 +72,9 @@ class ModelCalls:
         self._ordinals = _Ordinals()
         self._slots = asyncio.Semaphore(MAX_CALLS_AT_ONCE)
 
-    async def ask(self, body: bytes) -> AsyncGenerator[Frame, None]:
-        """`body` is a JSON object as the agent sent it, passed on byte for byte. Frames of the reply: ``{"chunk"}`` each, at the end ``{"usage", …}``. The delivery counts once the caller takes what follows the last.
+    async def ask(self, body: bytes) -> AsyncGenerator[list[Frame], None]:
+        """`body` is a JSON object as the agent sent it, passed on byte for byte. Frames of the reply, those together that came together:
+        ``{"chunk"}`` each, at the end ``{"usage", …}``. The delivery counts once the caller comes back after that one.
 
         Raises BudgetExceeded, Temporary (try again), Permanent with the gateway's reason.
         """
@@ -88,10 +89,10 @@ class ModelCalls:
         delivered = False
         self._active += 1
         try:
-            async with self._slots, aclosing(self._frames(body, ordinal)) as frames:
-                async for frame in frames:
-                    yield frame
-            delivered = True
+            async with self._slots, aclosing(self._frames(body, ordinal)) as items:
+                async for frames in items:
+                    yield frames
+                    delivered = delivered or "usage" in frames[-1]
         finally:
             self._active -= 1
             self._ordinals.give_back(key, ordinal, delivered)
@@ -100,7 +101,7 @@ class ModelCalls:
             else:
                 self._failures += 1
 
-    async def _frames(self, body: bytes, ordinal: int) -> AsyncGenerator[Frame, None]:
+    async def _frames(self, body: bytes, ordinal: int) -> AsyncGenerator[list[Frame], None]:
         data = b'{"attempt":%d,"ordinal":%d,"body":%b}' % (self._attempt, ordinal, body)
         give_up = time.monotonic() + PATIENCE
         for number in range(1_000_000):
@@ -109,8 +110,7 @@ class ModelCalls:
                 async with aclosing(call(self._bus, self._subject, data, deadline=self._deadline)) as items:
                     async for item in items:
                         started = True
-                        for frame in json.loads(item):
-                            yield frame
+                        yield json.loads(item)
                 return
             except Temporary as error:
                 pause = max(PAUSES[min(number, len(PAUSES) - 1)], error.after or 0.0)

@@ -96,35 +96,41 @@ class ModelEndpoint:
             return
         streamed = body.get("stream") is True
         try:
-            async with aclosing(self._calls.ask(request.body)) as frames:
-                await (_stream if streamed else _whole)(body, frames, response)
+            async with aclosing(self._calls.ask(request.body)) as items:
+                await (_stream if streamed else _whole)(body, items, response)
         except SympoziumError as error:
-            await _tell(response, error)
+            if not response.finished:
+                await _tell(response, error)
 
 
-async def _stream(body: Mapping[str, Any], frames: AsyncGenerator[Frame, None], response: HttpResponse) -> None:
+async def _stream(body: Mapping[str, Any], items: AsyncGenerator[list[Frame], None], response: HttpResponse) -> None:
+    """What came together goes out together, and the end with the last of it."""
     options = body.get("stream_options")
     wants_usage = isinstance(options, Mapping) and options.get("include_usage") is True
     head: dict[str, Any] = {}
-    async for frame in frames:
-        chunk = frame.get("chunk")
-        if chunk is None and wants_usage:
-            chunk = {**head, "choices": [], "usage": frame["usage"]}
-        if chunk is None:
-            continue
-        head = head or {name: chunk[name] for name in ("id", "object", "created", "model") if name in chunk}
-        event = b"data: " + json.dumps(chunk, separators=(",", ":")).encode() + b"\n\n"
-        await (response.write(event) if response.started else response.start(200, _EVENTS, event))
-    if not response.started:
-        await response.start(200, _EVENTS)
-    await response.write(b"data: [DONE]\n\n")
-    await response.finish()
+    response.begin_with(200, _EVENTS)
+    async for frames in items:
+        events = []
+        for frame in frames:
+            chunk = frame.get("chunk")
+            if chunk is None and wants_usage:
+                chunk = {**head, "choices": [], "usage": frame["usage"]}
+            if chunk is None:
+                continue
+            head = head or {name: chunk[name] for name in ("id", "object", "created", "model") if name in chunk}
+            events.append(b"data: " + json.dumps(chunk, separators=(",", ":")).encode() + b"\n\n")
+        if "usage" in frames[-1]:
+            events.append(b"data: [DONE]\n\n")
+            await response.finish(b"".join(events))
+        elif events:
+            await response.write(b"".join(events))
 
 
-async def _whole(body: Mapping[str, Any], frames: AsyncGenerator[Frame, None], response: HttpResponse) -> None:
+async def _whole(body: Mapping[str, Any], items: AsyncGenerator[list[Frame], None], response: HttpResponse) -> None:
     completion: Any = None
-    async for frame in frames:
-        completion = frame.get("completion", completion)
+    async for frames in items:
+        for frame in frames:
+            completion = frame.get("completion", completion)
     await response.send(200, _JSON, json.dumps(completion).encode())
 
 
@@ -147,8 +153,7 @@ async def _fail(response: HttpResponse, status: int, code: str, message: str, *,
     kind = "invalid_request_error" if status < 406 and code != "budget_exceeded" else "sympozium_error"
     body = json.dumps({"error": {"message": message, "type": kind, "param": None, "code": code, "status": status}}).encode()
     if response.started:
-        await response.write(b"data: " + body + b"\n\n")
-        await response.finish()
+        await response.finish(b"data: " + body + b"\n\n")
         return
     headers = {**_JSON, "x-should-retry": "true" if retry else "false"}
     await response.send(status, {**headers, "retry-after": "1"} if retry else headers, body)

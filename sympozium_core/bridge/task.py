@@ -25,7 +25,9 @@ def task(assignment: Assignment, offer: Offer, endpoint: ModelEndpoint) -> Task:
             context_bytes=limits.context_bytes,
             tool_result_bytes=limits.tool_result_bytes,
         ),
-        resume=_resume(assignment.earlier) if assignment.earlier and assignment.earlier.messages else None,
+        resume=_resume(assignment.earlier, assignment.workspace_lost)
+        if assignment.earlier and assignment.earlier.messages
+        else None,
     )
 
 
@@ -35,11 +37,12 @@ def _skills(plan: RunPlan) -> tuple[SkillEntry, ...]:
     )
 
 
-def _resume(earlier: Earlier) -> Resume:
+def _resume(earlier: Earlier, workspace_lost: bool) -> Resume:
     """Of all results only those that the conversation does not hold yet: a task has a bound, and the runner asks for no others."""
     told = {message.get("tool_call_id") for message in earlier.messages}
     return Resume(
         messages=earlier.messages,
         tool_results={call: result for call, result in earlier.tool_results.items() if call not in told},
         unknown=earlier.unknown - told,
+        workspace_lost=workspace_lost,
     )

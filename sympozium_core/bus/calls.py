@@ -1,8 +1,8 @@
 """A request with a streamed reply, written once on `publish` and `subscribe`: the caller's side, and `serve` for the other.
 
 The wire format is in `docs/architecture.md`, "Framed calls". The first request frame goes to the subject, where one server of the queue
-takes it; that server answers at once with a heartbeat whose reply subject is its own inbox for this call, and all else that the caller
-has to say (further request frames, credit, cancellation) goes there. A caller that is gone and a server that is gone are both told by
+takes it; that server answers at once with a heartbeat whose reply subject is its own for this call, below the subject of the call, and all
+else that the caller has to say (further request frames, credit, cancellation) goes there. A caller that is gone and a server that is gone are both told by
 the bus: every frame names a reply subject, and one that nobody hears comes back as ``Status: 503``.
 """
 
@@ -15,7 +15,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
-from sympozium_core.bus import frames
+from sympozium_core.bus import frames, subjects
 from sympozium_core.bus.serving import CallRequest, CallTimedOut, Handler, Server, serve
 from sympozium_core.contracts.bus import Bus, Message, NoResponders, Subscription
 from sympozium_core.errors import Permanent, SympoziumError, Temporary
@@ -50,7 +50,7 @@ async def call(
     remaining = deadline - time.time()
     if remaining <= 0:
         raise CallTimedOut(f"the deadline of the call to {subject} had passed {-remaining:.1f} s before it began")
-    inbox = bus.inbox()
+    inbox = subjects.new_inbox(subject)
     replies = await bus.subscribe(inbox)
     caller = _Caller(bus, subject, inbox, replies, time.monotonic() + remaining, silence, window)
     try:

@@ -24,9 +24,6 @@ STATUS = "Status"
 NO_RESPONDERS = "503"
 """What the bus itself answers on the reply subject of a message that nobody heard: an empty message with ``Status: 503``, as NATS does."""
 
-INBOX_PREFIX = "_INBOX."
-"""Every reply subject begins so; whoever replies refuses another, or a caller could make it write where the caller may not."""
-
 HEADER_ROOM = 2048
 """NATS counts headers as payload; this much is kept for them."""
 

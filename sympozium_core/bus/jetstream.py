@@ -1,38 +1,32 @@
 """The bus contract on NATS JetStream, by nats-py. Needs nats-server 2.10 or newer with JetStream.
 
-`append` is a plain request, so that a user without any right to the JetStream API can do it. `last`, `read`, `follow`, consumers,
-artifacts and `purge` are for users of the control plane.
+For users of the control plane. A run's user has no right to JetStream at all: `bus.run_bus`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, suppress
-from urllib.parse import urlsplit
+from contextlib import aclosing
+from pathlib import Path
 
-import nats.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from sympozium_core.bus import nats_stream, subjects, validation
-from sympozium_core.bus.mailbox import Mailbox
+from sympozium_core.bus.nats_connection import CONNECT_TIMEOUT, NatsConnection
 from sympozium_core.bus.nats_consumer import JetStreamConsumer, open_consumer
-from sympozium_core.bus.nats_errors import NoMessage, translated
-from sympozium_core.bus.nats_messages import acknowledgement, live_message, raw_message, stored_message, wide
+from sympozium_core.bus.nats_errors import NoMessage
+from sympozium_core.bus.nats_login import Login
+from sympozium_core.bus.nats_messages import acknowledgement, raw_message, stored_message, wide
 from sympozium_core.bus.nats_objects import Artifacts
-from sympozium_core.bus.nats_pull import Pull, settle, stored
-from sympozium_core.bus.nats_requests import API, CONNECT, Requests
+from sympozium_core.bus.nats_pull import Pull, stored
+from sympozium_core.bus.nats_requests import API
 from sympozium_core.bus.nats_stream import StreamLimits
-from sympozium_core.contracts.bus import Ack, Bus, BusDenied, BusUnavailable, Consumer, Fenced, Message, Subscription
+from sympozium_core.bus.users import CONTROL_INBOX
+from sympozium_core.contracts.bus import Ack, Bus, BusUnavailable, Consumer, Fenced, Message, Subscription
 from sympozium_core.errors import Permanent
 
-_log = logging.getLogger(__name__)
-
 ACK_TIMEOUT = 5.0
-CONNECT_TIMEOUT = 5.0
 _OWN_HEADERS = 1024
 """Room for the headers that `append` adds."""
 
@@ -40,64 +34,38 @@ _OWN_HEADERS = 1024
 class JetStreamBus(Bus):
     """Made by `connect`. Survives restarts of the server: appends under way raise BusUnavailable, readers and listeners go on."""
 
-    def __init__(self, client: Client, inbox_prefix: str) -> None:
-        self._client = client
-        self._inbox_prefix = inbox_prefix
+    def __init__(self, connection: NatsConnection) -> None:
+        client = connection.client
+        self._connection, self._client = connection, client
         self._context = client.jetstream(timeout=ACK_TIMEOUT)
         self._pulls: set[Pull] = set()
-        self._mailboxes: set[Mailbox] = set()
-        self._requests = Requests(client)
+        self._requests = connection.requests
         self._artifacts = Artifacts(client, self._context, self._pulls)
-        self.max_payload = 0
+        self.max_payload = connection.max_payload - validation.MAX_HEADERS - _OWN_HEADERS
+        connection.on_return = self._ask_again
 
     @classmethod
     async def connect(
         cls,
         url: str,
         *,
+        seed_file: Path | None = None,
+        ca_file: Path | None = None,
         user: str = "",
         password: str = "",
-        token: str = "",
-        credentials_file: str = "",
         ensure_stream: bool = False,
         limits: StreamLimits | None = None,
-        inbox_prefix: str = "_INBOX.control",
+        inbox_prefix: str = CONTROL_INBOX,
         timeout: float = CONNECT_TIMEOUT,
     ) -> JetStreamBus:
-        """`url` is ``nats://host:port`` or ``tls://host:port``. With `ensure_stream` the stream and the bucket are made where they are missing.
+        """A user of the control plane; see `nats_login.Login` for who that is. With `ensure_stream` the stream and the bucket are made
+        where they are missing. `inbox_prefix` is for a user that may subscribe under that alone.
 
-        Raises BusUnavailable when the server does not answer within `timeout` seconds, BusDenied when it does not take the user.
+        Raises BusUnavailable when the server does not answer within `timeout` seconds, BusDenied when it does not take the user, Permanent
+        for a file that cannot be used.
         """
-        client, begun = Client(), False
-        bus = cls(client, inbox_prefix)
-        options = {"user": user, "password": password, "token": token, "user_credentials": credentials_file}
-        try:
-            async with asyncio.timeout(timeout):
-                await _await_port(url)
-                begun = True
-                connecting = client.connect(
-                    url,
-                    name="sympozium",
-                    inbox_prefix=inbox_prefix,
-                    error_cb=bus._on_error,
-                    disconnected_cb=bus._on_disconnected,
-                    reconnected_cb=bus._on_reconnected,
-                    closed_cb=bus._on_closed,
-                    reconnect_time_wait=0.1,  # type: ignore[arg-type]  # nats-py only sleeps for it
-                    max_reconnect_attempts=-1,
-                    ping_interval=10,
-                    **{option: value for option, value in options.items() if value},  # type: ignore[arg-type]
-                )
-                await bus._requests.answer(CONNECT, connecting, "connecting")
-        except (BusDenied, BusUnavailable, OSError, TimeoutError) as error:
-            if begun:
-                with suppress(nats.errors.Error, OSError):
-                    await client.close()
-            host = urlsplit(url).hostname
-            if isinstance(error, BusDenied):
-                raise BusDenied(f"NATS at {host} does not take this user") from error
-            raise BusUnavailable(f"NATS at {host} cannot be reached: {str(error) or 'no answer in time'}") from error
-        bus.max_payload = client.max_payload - validation.MAX_HEADERS - _OWN_HEADERS
+        login = Login(url, ca_file=ca_file, seed_file=seed_file, user=user, password=password)
+        bus = cls(await NatsConnection.open(login, inbox_prefix=inbox_prefix, timeout=timeout))
         if ensure_stream:
             try:
                 await nats_stream.ensure(bus._context, limits or StreamLimits())
@@ -167,32 +135,11 @@ class JetStreamBus(Bus):
             validation.check_subject(reply)
         validation.check_headers(headers)
         validation.check_payload(data, self.max_payload)
-        self._check_connected()
-        with translated(f"publishing to {subject}"):
-            await self._client.publish(subject, data, reply=reply, headers=dict(headers) if headers else None)
+        await self._connection.publish(subject, data, reply=reply, headers=headers)
 
     async def subscribe(self, subject: str, *, queue: str = "") -> Subscription:
         validation.check_pattern(subject)
-        self._check_connected()
-
-        async def leave() -> None:
-            self._mailboxes.discard(mailbox)
-            with suppress(nats.errors.Error):
-                await subscription.unsubscribe()
-
-        async def heard(message: Msg) -> None:
-            mailbox.put(live_message(message))
-
-        mailbox = Mailbox(subject, on_close=leave)
-        with translated(f"subscribing to {subject}"):
-            subscription = await self._client.subscribe(subject, queue=queue, cb=heard)
-            self._mailboxes.add(mailbox)
-            if not subject.startswith(self._inbox_prefix):  # who writes there learns of it from us, after this
-                await settle(self._client)
-        return mailbox
-
-    def inbox(self) -> str:
-        return f"{self._inbox_prefix}.{secrets.token_hex(12)}"
+        return await self._connection.subscribe(subject, queue=queue, settled=not subjects.is_inbox(subject))
 
     async def put_object(self, name: str, data: AsyncIterator[bytes]) -> int:
         validation.check_object_name(name)
@@ -213,12 +160,14 @@ class JetStreamBus(Bus):
         request = self._context.purge_stream(subjects.STREAM, subject=wide(subject))
         await self._requests.answer(API, request, f"purging {subject}")
 
+    def problems(self) -> list[str]:
+        """What keeps it from working now, for a readiness probe."""
+        return [problem] if (problem := self._connection.problem()) else []
+
     async def close(self) -> None:
         for pull in list(self._pulls):
             await pull.close()
-        with suppress(nats.errors.Error, OSError):
-            await self._client.close()
-        self._end(None)
+        await self._connection.close()
 
     async def _request(self, subject: str, data: bytes, headers: dict[str, str]) -> Msg:
         request = self._client.request(subject, data, timeout=ACK_TIMEOUT, headers=headers or None)
@@ -244,41 +193,6 @@ class JetStreamBus(Bus):
             return None
         return raw_message(raw)
 
-    def _check_connected(self) -> None:
-        if not self._client.is_connected:
-            raise BusUnavailable("not connected to NATS now")
-
-    async def _on_error(self, error: Exception) -> None:
-        """nats-py prints to the terminal unless it is given this."""
-        _log.debug("NATS: %s", error)
-        self._requests.refused(error)
-
-    async def _on_disconnected(self) -> None:
-        self._requests.lost()
-
-    async def _on_reconnected(self) -> None:
+    def _ask_again(self) -> None:
         for pull in self._pulls:
             pull.lost()
-
-    async def _on_closed(self) -> None:
-        self._end(BusUnavailable("the connection to NATS is closed"))
-
-    def _end(self, error: BusUnavailable | None) -> None:
-        for mailbox in self._mailboxes:
-            mailbox.end(error)
-        self._mailboxes.clear()
-
-
-async def _await_port(url: str) -> None:
-    """nats-py waits two seconds after a first attempt that failed, so the port is tried before it is asked."""
-    parts = urlsplit(url)
-    while True:
-        try:
-            _, writer = await asyncio.open_connection(parts.hostname, parts.port or 4222)
-        except ConnectionRefusedError:
-            await asyncio.sleep(0.02)
-        else:
-            writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
-            return

@@ -39,6 +39,11 @@ def api_error(code: int, description: str, subject: str) -> SympoziumError:
     return Permanent(f"JetStream refused {subject}: {description} ({code})")
 
 
+def is_refusal(error: Exception) -> bool:
+    """Whether the server does not take the user; as nats-py tells it while it connects."""
+    return isinstance(error, nats.errors.AuthorizationError) or "authorization violation" in str(error).lower()
+
+
 def translate(error: Exception, what: str) -> SympoziumError:
     if isinstance(error, nats.js.errors.APIError):
         if error.err_code == _NO_MESSAGE:
@@ -48,7 +53,7 @@ def translate(error: Exception, what: str) -> SympoziumError:
         if error.code is not None and error.code >= 500 and error.err_code not in (*_NO_ROOM, _STORE_FAILED):
             return BusUnavailable(f"JetStream failed: {what}: {error.description}")
         return api_error(error.err_code or 0, error.description or "no description", what)
-    if isinstance(error, nats.errors.AuthorizationError):
+    if is_refusal(error):
         return BusDenied(f"NATS does not know this user: {what}")
     if isinstance(error, nats.errors.MaxPayloadError):
         return PayloadTooLarge(f"longer than the server's max_payload: {what}")

@@ -16,12 +16,12 @@ from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 from nats.js.object_store import ObjectStore
 
+from sympozium_core.bus import subjects
 from sympozium_core.bus.nats_errors import translated
 from sympozium_core.bus.nats_pull import Pull, stored
-from sympozium_core.bus.nats_stream import BUCKET
 from sympozium_core.contracts.bus import BusUnavailable
 
-_STREAM = f"OBJ_{BUCKET}"
+_STREAM = f"OBJ_{subjects.BUCKET}"
 _IN_MEMORY = 4 * 1024 * 1024
 
 
@@ -53,7 +53,7 @@ class Artifacts:
         wanted = base64.urlsafe_b64decode((info.digest or "").partition("=")[2])
         digest, size = hashlib.sha256(), 0
         if info.size:
-            chunks = stored(self._client, self._context, _STREAM, f"$O.{BUCKET}.C.{info.nuid}", 0, 2**62, self._pulls)
+            chunks = stored(self._client, self._context, _STREAM, f"$O.{subjects.BUCKET}.C.{info.nuid}", 0, 2**62, self._pulls)
             async with aclosing(chunks) as messages:
                 async for message in messages:
                     digest.update(message.data)
@@ -73,7 +73,7 @@ class Artifacts:
     async def _open(self) -> ObjectStore:
         if self._bucket is None:
             with translated("opening the bucket of the artifacts"):
-                self._bucket = await self._context.object_store(BUCKET)
+                self._bucket = await self._context.object_store(subjects.BUCKET)
         return self._bucket
 
 

@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-import nats.errors
 from nats.aio.client import Client
 
-from sympozium_core.bus.nats_errors import translated
+from sympozium_core.bus.nats_errors import is_refusal, translated
 from sympozium_core.contracts.bus import BusDenied, BusUnavailable
 from sympozium_core.errors import SympoziumError
 
@@ -51,7 +50,7 @@ class Requests:
     def refused(self, error: Exception) -> None:
         """nats-py was told of an error, which names the subject, all in lower case."""
         message = str(error).lower()
-        if isinstance(error, nats.errors.AuthorizationError) or "authorization violation" in message:
+        if is_refusal(error):
             _fail(self._waiting.get(CONNECT, set()), BusDenied("not authorized"))
         elif "permissions violation for publish" in message:
             for subject, waiting in self._waiting.items():

@@ -17,8 +17,6 @@ from sympozium_core.bus import subjects
 from sympozium_core.bus.limits import DUPLICATE_WINDOW, MAX_ARTIFACT_BYTES, MAX_STREAM_BYTES
 from sympozium_core.bus.nats_errors import translated
 
-BUCKET = "SYMPOZIUM_ARTIFACTS"
-
 
 @dataclass(frozen=True)
 class StreamLimits:
@@ -60,9 +58,12 @@ async def ensure(context: JetStreamContext, limits: StreamLimits) -> ObjectStore
             await context.add_stream(config)
     with translated("making the bucket of the artifacts"):
         try:
-            return await context.object_store(BUCKET)
+            return await context.object_store(subjects.BUCKET)
         except NotFoundError:
             bucket = api.ObjectStoreConfig(
-                bucket=BUCKET, max_bytes=limits.max_artifact_bytes, replicas=limits.replicas, storage=api.StorageType.FILE
+                bucket=subjects.BUCKET,
+                max_bytes=limits.max_artifact_bytes,
+                replicas=limits.replicas,
+                storage=api.StorageType.FILE,
             )
-            return await context.create_object_store(BUCKET, config=bucket)
+            return await context.create_object_store(subjects.BUCKET, config=bucket)

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from sympozium_core.bus import frames
+from sympozium_core.bus import frames, subjects
 from sympozium_core.contracts.bus import Bus, Message, Subscription
 from sympozium_core.errors import Permanent, SympoziumError, Temporary
 
@@ -68,11 +68,12 @@ async def serve(bus: Bus, subject: str, handler: Handler, *, queue: str, limits:
 
 
 class Server:
-    """Listens for first frames on the subject and for all further ones on an inbox of its own."""
+    """Listens for first frames on the subject and for all further ones below it: ``<subject of the call>.<server>.<call>``, so that a
+    run's user needs no right beyond its own requests, and no other run can speak into a call."""
 
     def __init__(self, bus: Bus, handler: Handler, limits: ServerLimits) -> None:
         self.bus, self.handler, self.limits = bus, handler, limits
-        self._inbox = bus.inbox()
+        self._id = secrets.token_hex(8)
         self._served: dict[str, _Served] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._per_subject: Counter[str] = Counter()
@@ -85,7 +86,7 @@ class Server:
         return len(self._served)
 
     async def start(self, subject: str, queue: str) -> None:
-        control = await self.bus.subscribe(f"{self._inbox}.*")
+        control = await self.bus.subscribe(f"{subject}.{self._id}.*")
         self._subscriptions.append(control)
         requests = await self.bus.subscribe(subject, queue=queue)
         self._subscriptions.append(requests)
@@ -116,7 +117,7 @@ class Server:
     async def _take_control(self, messages: Subscription) -> None:
         async for message in messages:
             served = self._served.get(message.subject.rpartition(".")[2])
-            if served is not None:
+            if served is not None and served.control == message.subject:
                 served.receive(message)
 
     async def _take_requests(self, messages: Subscription) -> None:
@@ -128,11 +129,11 @@ class Server:
 
     def _accept(self, message: Message) -> None:
         reply, call = message.reply, message.headers.get(frames.CALL, "")
-        if not (reply.startswith(frames.INBOX_PREFIX) and 0 < len(reply) <= 256 and 0 < len(call) <= 64):
-            _log.warning("refused a request on %s that is not a framed call from an inbox", message.subject)
+        if not (subjects.may_reply(message.subject, reply) and len(reply) <= 256 and 0 < len(call) <= 64):
+            _log.warning("refused a request on %s that is not a framed call from an inbox of that run", message.subject)
             return
         token = secrets.token_hex(8)
-        served = _Served(self, message, f"{self._inbox}.{token}")
+        served = _Served(self, message, f"{message.subject}.{self._id}.{token}")
         self._served[token] = served
         self._per_subject[message.subject] += 1
         if len(self._served) > self.limits.calls or self._per_subject[message.subject] > self.limits.subject_calls:
@@ -157,7 +158,7 @@ class _Served:
     def __init__(self, server: Server, first: Message, control: str) -> None:
         self.task: asyncio.Task[None] | None = None
         self.refusal: SympoziumError | None = None
-        self._server, self._bus, self._control = server, server.bus, control
+        self._server, self._bus, self.control = server, server.bus, control
         self.subject, self._reply = first.subject, first.reply
         self._call = first.headers[frames.CALL]
         self._deadline = time.monotonic() + _timeout(first)
@@ -173,7 +174,7 @@ class _Served:
         self._add(first)
 
     def receive(self, message: Message) -> None:
-        """A message on this call's own inbox: credit, cancellation, a further request frame, or word that the caller is gone."""
+        """A message on this call's own subject: credit, cancellation, a further request frame, or word that the caller is gone."""
         if frames.nobody_listens(message.headers, message.data):
             self._leave()
             return
@@ -311,7 +312,7 @@ class _Served:
 
     async def _send(self, data: bytes, headers: dict[str, str]) -> None:
         self._sent_at = time.monotonic()
-        await self._bus.publish(self._reply, data, reply=self._control, headers={frames.CALL: self._call, **headers})
+        await self._bus.publish(self._reply, data, reply=self.control, headers={frames.CALL: self._call, **headers})
 
 
 def _timeout(first: Message) -> float:

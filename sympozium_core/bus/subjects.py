@@ -1,13 +1,21 @@
 """Every subject, by the UID of the run and never by its name: names contain dots and are used again.
 
 ``.pod`` is what the bridge says, ``.gw`` what the gateway says (the pod cannot forge it), ``.ctl`` what the control plane says: these three are
-stored, together the run's journal. ``.req.*`` are framed calls from the bridge, answered and not stored.
+stored, together the run's journal. ``.req.>`` are framed calls from the bridge, answered on ``.inbox.>``; neither is stored.
+
+A run's user publishes nothing but ``.req.>``, and who answers there writes to ``.inbox.>`` of that very run alone. Nothing else may answer
+such a user: the reply subject is the sender's to choose, and whatever NATS itself answers (the acknowledgement of JetStream, who a user is)
+goes there with NATS's own rights, into another run's journal too.
 """
 
 from __future__ import annotations
 
+import secrets
+
 PREFIX = "sympozium.run"
+POD_PREFIX = "sympozium.pod"
 STREAM = "SYMPOZIUM_RUNS"
+BUCKET = "SYMPOZIUM_ARTIFACTS"
 STORED = (f"{PREFIX}.*.pod", f"{PREFIX}.*.gw", f"{PREFIX}.*.ctl")
 
 POD, GATEWAY, CONTROL = "pod", "gw", "ctl"
@@ -17,6 +25,8 @@ START = "start"  # controller: the plan and where to go on
 MODEL = "model"  # gateway: one chat completion, streamed
 REPLAY = "replay"  # gateway: finished answers and tool results of earlier attempts
 ARTIFACT = "artifact"  # gateway: keep these bytes
+CREDENTIALS = "credentials"  # controller: Kubernetes tokens of the sidecars
+APPEND = "append"  # gateway: append to `.pod`; where the bus is NATS, `bus.appending`
 
 
 def journal(uid: str, who: str = "*") -> str:
@@ -53,18 +63,43 @@ def matches(pattern: str, subject: str) -> bool:
     return len(wanted) == len(given)
 
 
-def run_user_may_publish(uid: str) -> tuple[str, ...]:
-    """All that a run's own bus user may publish to, besides replies to its own subscriptions."""
-    return (journal(uid, POD), f"{PREFIX}.{uid}.req.>")
-
-
-def run_user_may_subscribe(uid: str, inbox: str) -> tuple[str, ...]:
-    return (journal(uid, CONTROL), f"{inbox}.>")
-
-
 def run_inbox(uid: str) -> str:
-    """Where every inbox of a run's own bus user begins; the last argument of `run_user_may_subscribe`."""
-    return f"_INBOX.{uid}"
+    """Under this every reply to a run's own user arrives."""
+    return f"{PREFIX}.{uid}.inbox"
+
+
+def new_inbox(subject: str) -> str:
+    """Where a reply to a call on the subject shall arrive: a new subject that nobody can guess, of the same run."""
+    return f"{run_inbox(uid_of(subject))}.{secrets.token_hex(12)}"
+
+
+def is_inbox(subject: str) -> bool:
+    tokens = subject.split(".")
+    return len(tokens) == 5 and ".".join(tokens[:2]) == PREFIX and tokens[3] == "inbox"
+
+
+def may_reply(subject: str, reply: str) -> bool:
+    """Whether who called on the subject may have its answer sent to `reply`."""
+    return is_inbox(reply) and uid_of(reply) == uid_of(subject)
+
+
+def hello(pod: str) -> str:
+    """Where a pod that was let onto NATS asks which run it is for; with ``*`` as pod, what those subscribe who let it in."""
+    return f"{POD_PREFIX}.{pod}.hello"
+
+
+def pod_inbox(pod: str) -> str:
+    """Under this the answer to `hello` arrives."""
+    return f"{POD_PREFIX}.{pod}.inbox"
+
+
+def run_user_may_publish(uid: str) -> tuple[str, ...]:
+    """All that a run's own bus user may publish to. (It appends to `.pod` by the embedded bus, or by a call to the gateway.)"""
+    return (f"{PREFIX}.{uid}.req.>",)
+
+
+def run_user_may_subscribe(uid: str) -> tuple[str, ...]:
+    return (journal(uid, CONTROL), f"{run_inbox(uid)}.>")
 
 
 def covers(allowed: str, wanted: str) -> bool:

@@ -16,8 +16,6 @@ from sympozium_core.contracts.cluster import (
     Admission,
     AlreadyExists,
     BadRequest,
-    Forbidden,
-    Invalid,
     NotFound,
     Object,
     Propagation,
@@ -118,7 +116,7 @@ class Mutations:
 
     async def replace(self, caller: Caller, target: Target, obj: Object, *, dry_run: bool = False) -> Object:
         objects.check_versioned(target.kind, obj)
-        return await self.update(caller, target, lambda old: obj, dry_run=dry_run)
+        return await self.update(caller, target, lambda old: objects.replacing(target.kind, obj, old), dry_run=dry_run)
 
     async def update(
         self, caller: Caller, target: Target, change: Callable[[Object], Any], *, dry_run: bool = False, admit: bool = True
@@ -226,11 +224,9 @@ class Mutations:
         for warning in verdict.warnings:
             if caller.warn is not None:
                 caller.warn(warning)
-        if verdict.causes:
-            text = "; ".join(str(cause) for cause in verdict.causes)
-            if verdict.invalid:
-                raise Invalid(f'{target.kind.kind} "{target.name}" is invalid: {text}', causes=verdict.causes)
-            raise Forbidden(f'{target.kind.resource} "{target.name}" is forbidden: {text}', causes=verdict.causes)
+        refusal = verdict.refusal(target.kind, target.name)
+        if refusal is not None:
+            raise refusal
         return (obj or {}) if verdict.object is None else objects.addressed(target.kind, verdict.object)
 
     async def _store(self, kind: ResourceType, change: Change, obj: Object, old: Entry | None, dry_run: bool) -> Object:

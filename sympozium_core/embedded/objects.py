@@ -68,9 +68,12 @@ def created(kind: ResourceType, obj: Object, *, uid: str, now: str) -> Object:
 
 
 def updated(kind: ResourceType, obj: Object, old: Object) -> Object:
-    """`obj` in the place of `old`: the server's fields and status stay. Raises Conflict for another uid."""
+    """`obj` in the place of `old`: the server's fields and status stay. Raises Invalid for another uid."""
     before = metadata(old)
-    check_uid(kind, old, str(metadata(obj).get("uid") or ""))
+    uid = str(metadata(obj).get("uid") or before["uid"])
+    if uid != before["uid"]:
+        cause = Cause("metadata.uid", f"Invalid value: {uid[:64]!r}: field is immutable")
+        raise invalid(kind, str(before["name"]), [cause])
     meta = {key: value for key, value in obj["metadata"].items() if key not in _SERVERS}
     meta |= {key: before[key] for key in _SERVERS if key in before}
     fresh = {**obj, "metadata": meta}
@@ -81,6 +84,12 @@ def updated(kind: ResourceType, obj: Object, old: Object) -> Object:
     if "generation" in before and _content(kind, fresh) != _content(kind, old):
         meta["generation"] = before["generation"] + 1
     return fresh
+
+
+def replacing(kind: ResourceType, obj: Object, old: Object) -> Object:
+    """`obj`, where it may take the place of `old`. A uid in it is a precondition: raises Conflict."""
+    check_uid(kind, old, str(metadata(obj).get("uid") or ""))
+    return obj
 
 
 def status_updated(obj: Object, old: Object) -> Object:

@@ -25,9 +25,12 @@ _SUBDOMAIN_RULE = (
 
 
 def check_shape(kind: ResourceType, obj: Any) -> None:
-    """Raises BadRequest for what is not an object of this kind at all."""
+    """Raises BadRequest for what is not an object of this kind at all, Invalid for a custom resource of another kind."""
     if not isinstance(obj, dict):
         raise BadRequest("the object must be a JSON object")
+    if _custom(kind) and obj.get("kind", kind.kind) != kind.kind:
+        cause = Cause("kind", f"Invalid value: {str(obj['kind'])[:100]!r}: must be {kind.kind}")
+        raise invalid(kind, str(metadata(obj).get("name", "")), [cause])
     for field, wanted in (("apiVersion", kind.api_version), ("kind", kind.kind)):
         if obj.get(field, wanted) != wanted:
             raise BadRequest(f"{field} is {str(obj[field])[:100]!r}; this endpoint takes {wanted!r}")
@@ -129,6 +132,11 @@ def _owners(meta: Mapping[str, Any]) -> Iterator[Cause]:
         controllers += reference.get("controller") is True
     if controllers > 1:
         yield Cause("metadata.ownerReferences", "Invalid value: only one reference can have controller set to true")
+
+
+def _custom(kind: ResourceType) -> bool:
+    """Of a CustomResourceDefinition: Kubernetes' own groups are one word, or end in its domain."""
+    return "." in kind.group and not kind.group.endswith(".k8s.io")
 
 
 def _qualified(key: Any) -> bool:

@@ -99,6 +99,7 @@ class StoreView:
         uid: str = "",
         resource_version: str = "",
         propagation: Propagation = "Background",
+        grace: int | None = None,
     ) -> Object:
         target = self._target(kind, namespace, name)
         deleted = await self._store.mutations.delete(

@@ -16,6 +16,7 @@ from sympozium_core.contracts.bus import Bus
 from sympozium_core.contracts.provider import Chunk, ProviderError
 from sympozium_core.errors import Permanent, SympoziumError, Temporary
 from sympozium_core.gateway import answer, artifact, replay
+from sympozium_core.gateway.ahead import Ahead
 from sympozium_core.gateway.answer import Answer
 from sympozium_core.gateway.asking import ask
 from sympozium_core.gateway.body import BadBody, call_key, canonical, clean_body
@@ -66,7 +67,7 @@ class Gateway:
             attempt, ordinal, body = int(told["attempt"]), int(told.get("ordinal", 0)), told["body"]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise BadBody("a model call is {attempt, ordinal, body}") from error
-        target = await self._resolve(uid)
+        target = await self._resolve(uid, attempt)
         if attempt != target.attempt:
             raise Permanent(
                 f"attempt {attempt} of the run is over; attempt {target.attempt} goes on", reason="InfrastructureError"
@@ -115,29 +116,41 @@ class _Call:
         self._streamed = streamed
         self._state = gateway.state(uid)
         self._sent = self._begun = False
+        self._started = time.monotonic()
 
     async def frames(self) -> AsyncGenerator[dict[str, Any], None]:
-        if not await self._append(self._request_entry):
+        """A call that is new by all that this gateway knows is asked while it goes on record: disk and model take their time together.
+        Nothing of the answer is handed on before the call is there, and an answer that another gateway has put there counts instead of ours."""
+        async with aclosing(self._chunks()) as chunks:
+            new = await self._append(self._request_entry)
+            if new:
+                async for frame in self._asked(chunks):
+                    yield frame
+        if not new:
             async for frame in self._from_record():
                 yield frame
-            return
+
+    def _chunks(self) -> AsyncGenerator[Chunk, None] | Ahead[Chunk]:
+        chunks = self._gateway.ask(self._target, self._body, self._uid, self._deadline)
+        return Ahead(chunks) if self._state.is_new(self._call) else chunks
+
+    async def _asked(self, chunks: AsyncIterator[Chunk]) -> AsyncGenerator[dict[str, Any], None]:
+        """The provider's answer to a call that is on record."""
         collected, held = Answer(), list[Chunk]()
-        started = time.monotonic()
         try:
-            async with aclosing(self._gateway.ask(self._target, self._body, self._uid, self._deadline)) as chunks:
-                async for chunk in chunks:
-                    self._begun = True
-                    collected.add(chunk)
-                    if held or answer.is_final(chunk):
-                        held.append(chunk)
-                    elif self._streamed and chunk["choices"]:
-                        self._sent = True
-                        yield {"chunk": chunk}
+            async for chunk in chunks:
+                self._begun = True
+                collected.add(chunk)
+                if held or answer.is_final(chunk):
+                    held.append(chunk)
+                elif self._streamed and chunk["choices"]:
+                    self._sent = True
+                    yield {"chunk": chunk}
             finished = self._finished(collected)
         except SympoziumError as error:
             raise await self._failed(error) from error
         # Nobody may wait any more, but the answer is paid for: it goes on record all the same.
-        if not await asyncio.shield(self._append(lambda record: self._answer_entry(record, finished, started))):
+        if not await asyncio.shield(self._append(lambda record: self._answer_entry(record, finished))):
             async for frame in self._from_record(instead_of=finished):
                 yield frame
             return
@@ -155,7 +168,7 @@ class _Call:
         head = {"type": "model.request", "call": self._call, "provider": self._target.provider, "model": self._body["model"]}
         return {**head, **record.request_entry(self._body["messages"])}
 
-    def _answer_entry(self, record: ModelRecord, finished: Recorded, started: float) -> Mapping[str, Any] | None:
+    def _answer_entry(self, record: ModelRecord, finished: Recorded) -> Mapping[str, Any] | None:
         if self._call in record.answers:
             return None
         return {
@@ -164,7 +177,7 @@ class _Call:
             "message": finished.message,
             "finishReason": finished.finish_reason,
             "usage": finished.usage,
-            "durationMs": round((time.monotonic() - started) * 1000, 1),
+            "durationMs": round((time.monotonic() - self._started) * 1000, 1),
             "replayed": False,
         }
 

@@ -36,6 +36,10 @@ class RunState:
         self._lock = asyncio.Lock()
         self.record = ModelRecord()
 
+    def is_new(self, call: str) -> bool:
+        """Whether the call has no answer on a record that was the newest when it was last looked at; only an append can say that it still is."""
+        return self._journal is not None and call not in self.record.answers
+
     async def refresh(self) -> ModelRecord:
         """The record up to what is stored now, whoever wrote it."""
         async with self._lock:

@@ -20,8 +20,8 @@ class ModelTarget:
     """Epoch seconds at which the run ends; no call lasts longer."""
 
 
-Resolve = Callable[[str], Awaitable[ModelTarget]]
-"""By the run's UID. Raises SympoziumError: run unknown or ended, Secret missing (its name, the keys tried), provider not installed (those that are)."""
+Resolve = Callable[[str, int], Awaitable[ModelTarget]]
+"""By the run's UID, for one of its attempts; the answer may be for a later one, never for an earlier. Raises SympoziumError: run unknown or ended, Secret missing (its name, the keys tried), provider not installed (those that are)."""
 
 
 class Providers(Protocol):

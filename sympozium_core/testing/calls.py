@@ -316,7 +316,7 @@ class CallContract:
                 ended.set()
 
         await start(hangs, heartbeat=0.1)
-        inbox = caller.inbox()
+        inbox = subjects.new_inbox(subject)
         replies = await caller.subscribe(inbox)
         headers = {frames.CALL: "vanishing", frames.INDEX: "0", frames.LAST: "1", frames.TIMEOUT: "30", frames.CREDIT: "1"}
         await caller.publish(subject, b"", reply=inbox, headers=headers)

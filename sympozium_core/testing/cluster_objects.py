@@ -60,8 +60,9 @@ class CreateChecks:
         assert (await cluster.get(WIDGET, other_namespace, "one"))["metadata"]["uid"] == there["metadata"]["uid"]
 
     async def test_create_refuses_a_resource_version(self, cluster: Cluster, namespace: str) -> None:
-        with pytest.raises(BadRequest):
+        with pytest.raises(ApiError, match="resourceVersion should not be set") as refused:
             await cluster.create(WIDGET, widget(namespace, "one", resourceVersion="1"))
+        assert refused.value.code in (400, 500)  # a real API server takes it for a fault of its own
 
     async def test_generate_name_makes_names_that_differ(self, cluster: Cluster, namespace: str) -> None:
         wanted = widget(namespace, "", generateName="made-")
@@ -106,8 +107,17 @@ class CreateChecks:
             await cluster.create(WIDGET, widget(namespace, "one", owners=[owner]))
 
     async def test_another_kind_is_refused(self, cluster: Cluster, namespace: str) -> None:
-        with pytest.raises(BadRequest):
+        with pytest.raises(Invalid) as refused:
             await cluster.create(WIDGET, widget(namespace, "one") | {"kind": "Gadget"})
+        assert [cause.field for cause in refused.value.causes] == ["kind"]
+
+    async def test_another_version_is_refused(self, cluster: Cluster, namespace: str) -> None:
+        with pytest.raises(BadRequest):
+            await cluster.create(WIDGET, widget(namespace, "one") | {"apiVersion": "contract.sympozium.ai/v2"})
+
+    async def test_another_builtin_kind_is_refused(self, cluster: Cluster, namespace: str) -> None:
+        with pytest.raises(BadRequest):
+            await cluster.create(CONFIG_MAP, {"kind": "Secret", "metadata": {"name": "one", "namespace": namespace}})
 
     async def test_status_is_dropped_at_creation(self, cluster: Cluster, namespace: str) -> None:
         created = await cluster.create(WIDGET, widget(namespace, "one") | {"status": {"phase": "Forged"}})

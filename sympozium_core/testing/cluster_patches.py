@@ -34,11 +34,20 @@ class PatchChecks:
             await cluster.patch(WIDGET, namespace, "one", {"metadata": {"resourceVersion": version}, "spec": {"size": 3}})
         assert (await cluster.get(WIDGET, namespace, "one"))["spec"] == {"size": 2}
 
-    async def test_a_uid_in_a_merge_patch_is_a_precondition(self, cluster: Cluster, namespace: str) -> None:
-        await cluster.create(WIDGET, widget(namespace, "one"))
+    async def test_a_patch_gives_no_other_uid(self, cluster: Cluster, namespace: str) -> None:
+        """In a replace it is a precondition, and a Conflict."""
+        created = await cluster.create(WIDGET, widget(namespace, "one"))
         other = "00000000-0000-4000-8000-000000000000"
-        with pytest.raises(Conflict):
+        with pytest.raises(Invalid) as refused:
             await cluster.patch(WIDGET, namespace, "one", {"metadata": {"uid": other}, "spec": {"size": 3}})
+        assert [cause.field for cause in refused.value.causes] == ["metadata.uid"]
+        same = {"metadata": {"uid": created["metadata"]["uid"]}, "spec": {"size": 3}}
+        assert (await cluster.patch(WIDGET, namespace, "one", same))["spec"] == {"size": 3}
+
+    async def test_a_patch_makes_no_other_kind(self, cluster: Cluster, namespace: str) -> None:
+        await cluster.create(WIDGET, widget(namespace, "one"))
+        with pytest.raises(Invalid):
+            await cluster.patch(WIDGET, namespace, "one", {"kind": "Gadget"})
 
     async def test_json_patch_operations(self, cluster: Cluster, namespace: str) -> None:
         await cluster.create(WIDGET, widget(namespace, "one", spec={"a": 1, "b": [1, 2, 3], "c~d/e": 5}))

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 START_TIMEOUT = 20.0
@@ -26,15 +27,26 @@ def executable() -> str:
 class NatsServer:
     """One server process. It keeps its port and its store over restarts, as a StatefulSet does."""
 
-    def __init__(self, directory: Path, *, extra: str = "") -> None:
-        """`extra` is appended to the configuration: accounts, limits, `sync_interval`."""
-        self._directory, self._extra = directory, extra
+    def __init__(self, directory: Path, *, extra: str = "", config: Callable[[int], str] | None = None) -> None:
+        """`extra` is appended to the configuration: accounts, limits, `sync_interval`. `config` makes a whole one, of a port (-1 for any
+        free one); its `ports_file_dir` has to be the directory."""
+        self._directory, self._extra, self._config = directory, extra, config
         self._port = -1
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         return f"nats://127.0.0.1:{self._port}"
+
+    @property
+    def port(self) -> int:
+        """-1 before the first start."""
+        return self._port
+
+    @property
+    def log(self) -> str:
+        """All that it has said."""
+        return (self._directory / "log").read_text()
 
     @property
     def pid(self) -> int:
@@ -44,10 +56,8 @@ class NatsServer:
     def start(self) -> None:
         """Returns when the server takes connections."""
         self._directory.mkdir(parents=True, exist_ok=True)
-        store, ports = json.dumps(str(self._directory / "store")), json.dumps(str(self._directory))
         config = self._directory / "nats.conf"
-        lines = ['host: "127.0.0.1"', f"port: {self._port}", f"ports_file_dir: {ports}", f"jetstream {{ store_dir: {store} }}"]
-        config.write_text("\n".join([*lines, self._extra, ""]))
+        config.write_text(self._config(self._port) if self._config else self._plain())
         with (self._directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [executable(), "-c", str(config)], stdout=log, stderr=log, stdin=subprocess.DEVNULL
@@ -56,7 +66,7 @@ class NatsServer:
         while not self._ready():
             if self._process.poll() is not None or time.monotonic() > give_up:
                 self.stop(kill=True)
-                raise RuntimeError(f"nats-server did not start: {(self._directory / 'log').read_text()[-2000:]}")
+                raise RuntimeError(f"nats-server did not start: {self.log[-2000:]}")
             time.sleep(0.005)
 
     def stop(self, *, kill: bool = False) -> None:
@@ -71,6 +81,11 @@ class NatsServer:
     def restart(self, *, kill: bool) -> None:
         self.stop(kill=kill)
         self.start()
+
+    def _plain(self) -> str:
+        store, ports = json.dumps(str(self._directory / "store")), json.dumps(str(self._directory))
+        lines = ['host: "127.0.0.1"', f"port: {self._port}", f"ports_file_dir: {ports}", f"jetstream {{ store_dir: {store} }}"]
+        return "\n".join([*lines, self._extra, ""])
 
     def _ready(self) -> bool:
         if self._port < 0:

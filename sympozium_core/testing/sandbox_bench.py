@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -47,8 +48,27 @@ def agent(script: str, *others: Container, resources: Resources | None = None, s
     return PodPlan((container("agent", shell(script), resources=resources), *others), skills=skills)
 
 
+def sign() -> Container:
+    """A container that ends when another one has made the file ``up`` in the workspace: `Bench.up` waits for it."""
+    return container("skill-sign", shell('until [ -e "$workspace/up" ]; do sleep 0.05; done'))
+
+
+UP = '>"$workspace/up"; '
+"""What the other one does."""
+
+
 class Bench:
-    """One opened sandbox with a data directory of its own. Pod ids are unique, since markers are searched in the whole machine."""
+    """One opened sandbox with a data directory of its own. Pod ids are unique, since markers are searched in the whole machine.
+
+    What a container found out reaches a test by its message (`shell` scripts write to standard error and exit with 1) or by files, where
+    a test may look into a pod's volumes: `folder`, `workspace` and `volume` are of one machine.
+    """
+
+    patience = PATIENCE
+    python = sys.executable
+    """Where containers find it."""
+    haste = 5.0
+    """Seconds in which a runtime does what it does at once."""
 
     def __init__(self, sandbox: Sandbox, data_dir: Path) -> None:
         self.sandbox = sandbox
@@ -68,10 +88,18 @@ class Bench:
         self.pod_ids.append(f"pod-{uuid.uuid4().hex[:12]}")
         return self.pod_ids[-1]
 
+    def fit(self, plan: PodPlan) -> PodPlan:
+        """The plan with what this runtime needs beside."""
+        return plan
+
     async def start(self, plan: PodPlan, *, workspace_of: str = "") -> str:
         pod_id = self.new_id()
-        await self.sandbox.start(pod_id, plan, workspace_of=workspace_of)
+        await self.sandbox.start(pod_id, self.fit(plan), workspace_of=workspace_of)
         return pod_id
+
+    async def pods(self) -> list[str]:
+        """Of this bench, whatever else there is."""
+        return [pod_id for pod_id in await self.sandbox.pods() if pod_id in self.pod_ids]
 
     async def run(self, plan: PodPlan) -> tuple[str, PodStatus]:
         """Starts a pod and waits for its end."""
@@ -80,7 +108,7 @@ class Bench:
 
     async def until(self, pod_id: str, holds: Callable[[PodStatus], bool]) -> PodStatus:
         """Looks again only when the driver says that something changed, as a controller does."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self.patience
         while True:
             self._changed.clear()
             status = await self.sandbox.observe(pod_id)
@@ -90,6 +118,16 @@ class Bench:
                 await asyncio.wait_for(self._changed.wait(), deadline - time.monotonic())
             except TimeoutError:
                 raise AssertionError(f"pod {pod_id} stays {status}") from None
+
+    async def up(self, pod_id: str) -> None:
+        """Returns when a container has done what `UP` says; the plan has a `sign`."""
+        await self.until(pod_id, lambda status: status.containers["skill-sign"].state == "ended")
+
+    async def told(self, plan: PodPlan) -> str:
+        """Runs a pod whose agent writes to standard error and exits with 1; returns what it wrote, 2 KiB at most."""
+        _, status = await self.run(plan)
+        assert status.containers["agent"].exit_code == 1, status
+        return status.containers["agent"].message
 
     def folder(self, pod_id: str) -> Path:
         return self.data_dir / pod_id

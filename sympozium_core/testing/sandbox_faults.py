@@ -1,4 +1,4 @@
-"""Part of `sandbox.SandboxContract`: the server goes, kindly or not, and comes back."""
+"""Part of `sandbox_local.LocalSandboxContract`: the server goes, kindly or not, and comes back."""
 
 from __future__ import annotations
 

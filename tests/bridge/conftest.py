@@ -134,6 +134,7 @@ class World:
         self.path = path
         self.plan = plan()
         self.attempt = 1
+        self.workspace = "new"
         self.deadline = time.time() + 60
         self.pods: list[Pod] = []
         self.assigned: dict[str, str] = {}
@@ -163,13 +164,13 @@ class World:
     async def _authenticate(self, token: str, pod: str) -> str | None:
         return self.assigned.get(pod) if token == "secret-" + pod else None
 
-    async def _resolve(self, uid: str) -> ModelTarget:
+    async def _resolve(self, uid: str, attempt: int) -> ModelTarget:
         return ModelTarget("scripted", Endpoint("m"), self.attempt, self.deadline)
 
     async def _start(self, request: CallRequest) -> AsyncIterator[bytes]:
         self.starts += 1
         newest = await self.bus.last(subjects.journal(UID, subjects.POD))
-        told = {"plan": to_json(self.plan), "attempt": self.attempt, "deadline": self.deadline}
+        told = {"plan": to_json(self.plan), "attempt": self.attempt, "deadline": self.deadline, "workspace": self.workspace}
         yield json.dumps({**told, "lastPod": newest.sequence if newest else 0}).encode()
 
     async def journal(self, who: str = "*") -> list[dict[str, Any]]:

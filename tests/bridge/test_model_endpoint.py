@@ -13,6 +13,7 @@ import pytest
 
 from sympozium_core.contracts.plan import Limits
 from sympozium_core.contracts.provider import ProviderError
+from sympozium_core.errors import Temporary
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
@@ -77,6 +78,29 @@ async def test_each_chunk_is_sent_when_it_comes(world, client):
         assert b"content" in first
         world.provider.gate.set()
         assert (await events(response))[-1] == b"[DONE]"
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_the_end_of_an_answer_does_not_wait_for_the_end_of_its_call(client, monkeypatch, lost):
+    """Nor does it matter what becomes of the call then: the answer has been delivered, and an equal question is another one."""
+    over, ordinals = asyncio.Event(), []
+    final = {"id": "x", "choices": [{"index": 0, "delta": {"content": "all"}, "finish_reason": "stop"}]}
+
+    async def call(bus, subject, data, *, deadline):
+        ordinals.append(json.loads(data)["ordinal"])
+        yield json.dumps([{"chunk": final}, {"usage": {"total_tokens": 3}}]).encode()
+        await over.wait()
+        if lost:
+            raise Temporary("the server went away")
+
+    monkeypatch.setattr("sympozium_core.bridge.model_calls.call", call)
+    async with asyncio.timeout(10):
+        async with client.post({**BODY, "stream": True}) as response:
+            assert [json.loads(chunk)["choices"] for chunk in (await events(response))[:-1]] == [final["choices"]]
+        over.set()
+        async with client.post({**BODY, "stream": True}) as response:
+            assert (await events(response))[-1] == b"[DONE]"
+    assert ordinals == [0, 1]
 
 
 async def test_a_whole_answer_comes_as_one_object_and_the_connection_is_kept(world, client):

@@ -61,18 +61,51 @@ def test_no_journal_filters(pattern: str) -> None:
 
 
 def test_a_runs_user_reaches_its_own_run_alone() -> None:
-    may_publish, may_subscribe = (
-        subjects.run_user_may_publish("u1"),
-        subjects.run_user_may_subscribe("u1", subjects.run_inbox("u1")),
-    )
+    may_publish, may_subscribe = subjects.run_user_may_publish("u1"), subjects.run_user_may_subscribe("u1")
     assert any(subjects.covers(allowed, subjects.request("u1", "model")) for allowed in may_publish)
     for forbidden in (
+        "sympozium.run.u1.pod",
         "sympozium.run.u1.gw",
         "sympozium.run.u1.ctl",
         "sympozium.run.u2.pod",
         "sympozium.run.u1.pod.x",
+        "sympozium.run.u1.inbox.x",
+        "sympozium.run.u2.req.model",
         "$JS.API.INFO",
+        "$SYS.REQ.USER.INFO",
     ):
         assert not any(subjects.covers(allowed, forbidden) for allowed in may_publish)
-    for forbidden in ("sympozium.run.u1.*", "sympozium.run.*.ctl", "_INBOX.>", "_INBOX.*.x", ">", "sympozium.run.u1.req.start"):
+    for forbidden in (
+        "sympozium.run.u1.*",
+        "sympozium.run.*.ctl",
+        "_INBOX.>",
+        "sympozium.run.*.inbox.x",
+        ">",
+        "sympozium.run.u1.req.start",
+    ):
         assert not any(subjects.covers(allowed, forbidden) for allowed in may_subscribe)
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ("sympozium.run.u1.inbox.x", True),
+        ("sympozium.run.u2.inbox.x", False),
+        ("sympozium.run.u1.inbox", False),
+        ("sympozium.run.u1.inbox.x.y", False),
+        ("sympozium.run.u1.ctl", False),
+        ("sympozium.run.u1.req.start", False),
+        ("_INBOX.control.x", False),
+        ("$JS.API.STREAM.DELETE.SYMPOZIUM_RUNS", False),
+        ("", False),
+    ],
+)
+def test_a_call_is_answered_in_an_inbox_of_its_own_run_alone(reply: str, expected: bool) -> None:
+    assert subjects.may_reply("sympozium.run.u1.req.model", reply) is expected
+
+
+def test_a_new_inbox_is_the_runs_and_cannot_be_guessed() -> None:
+    subject = subjects.request("u1", "model")
+    inboxes = {subjects.new_inbox(subject) for _ in range(1000)}
+    assert len(inboxes) == 1000
+    assert all(subjects.may_reply(subject, inbox) and len(inbox.rpartition(".")[2]) == 24 for inbox in inboxes)

@@ -1,4 +1,4 @@
-"""The bus contract on both implementations: SQLite, and a real nats-server that is stopped and killed in the middle."""
+"""The bus contract on both implementations: SQLite, and a real nats-server as it is installed, stopped and killed in the middle."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from sympozium_core.embedded.bus.limits import BusLimits
 from sympozium_core.embedded.bus.local import EmbeddedBus
 from sympozium_core.testing.bus import SMALL_BYTES, BusContract, FillLimits, Restart
 from sympozium_core.testing.bus_journal import stored
+from sympozium_core.testing.nats_installation import NatsInstallation
 from sympozium_core.testing.nats_server import NatsServer
 
 
@@ -52,21 +53,20 @@ class TestEmbeddedBus(BusContract):
         return small
 
 
-LIMITS = StreamLimits(max_bytes=256 * 1024**2, max_artifact_bytes=64 * 1024**2)
-
-
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    server = NatsServer(tmp_path_factory.mktemp("nats"))
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsInstallation]:
+    server = NatsInstallation(tmp_path_factory.mktemp("nats"))
     server.start()
     yield server
     server.stop()
 
 
 class TestJetStreamBus(BusContract):
+    """The controller's own user, over TLS."""
+
     @pytest.fixture
-    async def bus(self, server: NatsServer) -> AsyncIterator[Bus]:
-        bus = await JetStreamBus.connect(server.url, ensure_stream=True, limits=LIMITS)
+    async def bus(self, server: NatsInstallation) -> AsyncIterator[Bus]:
+        bus = await server.controller()
         yield bus
         await bus.purge(subjects.journal("*"))
         await bus.close()
@@ -80,7 +80,7 @@ class TestJetStreamBus(BusContract):
         return how == "stopped"
 
     @pytest.fixture
-    def restart(self, how: str, server: NatsServer, bus: Bus) -> Restart:
+    def restart(self, how: str, server: NatsInstallation, bus: Bus) -> Restart:
         async def restart() -> Bus:
             server.restart(kill=how == "killed")
             await reconnected(bus)

@@ -12,12 +12,14 @@ import pytest
 
 from sympozium_core.contracts.cluster import Cluster, NotFound, Unavailable
 from sympozium_core.embedded.store import Store
+from sympozium_core.embedded.transactions import StoreTransactions
 from sympozium_core.resources.kinds import AGENT_RUN
 
 LIMITED = """
 import asyncio, json, resource, sys
 from sympozium_core.contracts.cluster import Unavailable, User
 from sympozium_core.embedded.store import Store
+from sympozium_core.embedded.transactions import StoreTransactions
 from sympozium_core.resources.kinds import AGENT_RUN, ALL
 
 def limit(size):
@@ -64,7 +66,9 @@ def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
 
 async def test_a_database_that_is_full(store: Store, cluster: Cluster) -> None:
     """SQLite's own bound on pages stands in for the disk: large writes fail, small ones beside them do not."""
-    connection = store._writer._transactions.connection
+    transactions = store._writer._transactions
+    assert isinstance(transactions, StoreTransactions)
+    connection = transactions.connection
     pages = connection.pragma("page_count")
     connection.pragma("max_page_count", pages + 20)
     large = {"metadata": {"name": "large"}, "spec": {"task": "x" * 500_000}}

@@ -121,7 +121,7 @@ async def test_what_is_not_there_is_a_status(
         (b'{"metadata": []}', "application/json", 400),
         (b'{"metadata": {"name": "one", "namespace": "other"}}', "application/json", 400),
         (b'{"metadata": {"name": "one"}, "spec": {"a": "\\ud800"}}', "application/json", 400),
-        (b'{"kind": "Gadget", "metadata": {"name": "one"}}', "application/json", 400),
+        (b'{"kind": "Gadget", "metadata": {"name": "one"}}', "application/json", 422),
         (b"kind: AgentRun", "application/yaml", 415),
         (b'{"a": "' + b"x" * 3_200_000 + b'"}', "application/json", 413),
         (b'{"metadata": {"name": "one"}, "spec": {"a": "' + b"x" * 1_600_000 + b'"}}', "application/json", 413),

@@ -81,7 +81,7 @@ class Side:
     async def get(self, name: str) -> Provider:
         return self.provider
 
-    async def _resolve(self, uid: str) -> ModelTarget:
+    async def _resolve(self, uid: str, attempt: int) -> ModelTarget:
         if self.refuse:
             raise self.refuse
         return self.target

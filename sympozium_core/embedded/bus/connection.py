@@ -9,10 +9,10 @@ from contextlib import suppress
 from typing import Any
 
 from sympozium_core.bus import validation
+from sympozium_core.bus.run_user import RunUser
 from sympozium_core.contracts.bus import BusDenied, Subscription
 from sympozium_core.embedded.bus import wire
 from sympozium_core.embedded.bus.local import EmbeddedBus
-from sympozium_core.embedded.bus.permissions import RunUser
 from sympozium_core.errors import SympoziumError, Temporary
 
 _log = logging.getLogger(__name__)
@@ -22,6 +22,8 @@ Authenticate = Callable[[str, str], Awaitable[str | None]]
 
 HELLO_TIMEOUT = 10.0
 MAX_HELLO = 4096
+TOGETHER_BYTES = 64 * 1024
+"""Frames of one moment are gathered up to this size; beyond, a slow client is waited for."""
 MAX_SUBSCRIPTIONS = 256
 MAX_APPENDS = 64
 """Appends of one connection that may be under way; the next is not read before one of them is answered."""
@@ -41,6 +43,8 @@ class Connection:
         self._room = asyncio.Semaphore(MAX_APPENDS)
         self._task = asyncio.current_task()
         self._finished = asyncio.Event()
+        self._outgoing: list[bytes] = []
+        self._outgoing_bytes = 0
         self._stopped = self._leaving = False
 
     async def run(self) -> None:
@@ -160,7 +164,6 @@ class Connection:
         """A slow client fills this subscription's own mailbox, and nobody else waits for it."""
         with suppress(ConnectionError):
             async for message in subscription:
-                self._user.received(message.reply)
                 header: dict[str, Any] = {"op": "message", "sid": sid, "subject": message.subject}
                 if message.reply:
                     header["reply"] = message.reply
@@ -181,15 +184,29 @@ class Connection:
         await self._send(told)
 
     async def _send(self, header: dict[str, Any], data: bytes = b"") -> None:
+        """What is sent at the same time goes out at once: each write wakes the other process."""
+        frame = wire.encode(header, data)
+        if not self._outgoing:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._outgoing.append(frame)
+        self._outgoing_bytes += len(frame)
+        if self._outgoing_bytes >= TOGETHER_BYTES:
+            self._flush()
         with suppress(ConnectionError):
-            self._writer.write(wire.encode(header, data))
             await self._writer.drain()
+
+    def _flush(self) -> None:
+        if self._outgoing:
+            self._writer.write(b"".join(self._outgoing))
+            self._outgoing.clear()
+            self._outgoing_bytes = 0
 
     async def _leave(self) -> None:
         self._leaving = True
         try:
             for sid in list(self._subscriptions):
                 await self._unsubscribe(sid)
+            self._flush()
             self._writer.close()
             await asyncio.gather(*self._appends, return_exceptions=True)
             with suppress(ConnectionError):

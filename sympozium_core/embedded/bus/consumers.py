@@ -1,4 +1,8 @@
-"""Durable consumers of the embedded bus: what was delivered and not acknowledged is kept in the store and comes again."""
+"""Durable consumers of the embedded bus: what was delivered and not acknowledged is kept in the store and comes again.
+
+Their state is written a little later, many changes at once: a process that is killed forgets the newest deliveries and acknowledgements, as
+the contract allows, and no append waits for the disk because a consumer is busy with it.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,8 @@ from sympozium_core.embedded.bus.reader import Reader
 from sympozium_core.embedded.bus.tail import Tail
 from sympozium_core.embedded.bus.writer import BusWriter
 
+SAVE_AFTER = 0.2
+"""Seconds for which changes are gathered."""
 _SKIP_WORTH_KEEPING = 1000
 """After so many messages that were for others, the place is written down, so that the next start does not look at them again."""
 
@@ -36,6 +42,11 @@ class Durable:
         self._position = 0
         self._kept = 0
         self._pending: dict[int, _Pending] = {}
+        self._stored: set[int] = set()
+        """Sequences that the store holds as pending."""
+        self._unsaved: dict[int, int] = {}
+        """Sequences with how often each was delivered; 0: the store may forget it."""
+        self._saving: asyncio.TimerHandle | None = None
         self._ahead: deque[Message] = deque()
         self._changed = asyncio.Event()
         self._taking = asyncio.Lock()
@@ -45,6 +56,7 @@ class Durable:
         position, pending = await self._writer.submit(lambda store: store.open_consumer(self.name, self.subject))
         self._position = self._kept = position
         self._pending = {sequence: _Pending(deliveries, 0.0) for sequence, deliveries in pending.items()}
+        self._stored = set(pending)
 
     def wake(self) -> None:
         self._changed.set()
@@ -54,7 +66,9 @@ class Durable:
         self._ahead = deque(message for message in self._ahead if not matches(pattern, message.subject))
 
     def close(self) -> None:
+        """Before the writer is closed."""
         self._closed = True
+        self._save()
         self.wake()
 
     async def take(self, holder: EmbeddedConsumer) -> Delivery | None:
@@ -73,9 +87,9 @@ class Durable:
                     self._ahead.appendleft(message)
         return None
 
-    async def acknowledge(self, sequence: int) -> None:
-        await self._writer.submit(lambda store: store.acknowledged(self.name, sequence))
+    def acknowledge(self, sequence: int) -> None:
         self._pending.pop(sequence, None)
+        self._forget(sequence)
         self.wake()
 
     def put_off(self, sequence: int, after: float) -> None:
@@ -95,7 +109,8 @@ class Durable:
         deliveries = known.deliveries + 1 if known else 1
         self._pending[message.sequence] = _Pending(deliveries, time.monotonic() + self.ack_wait, holder)
         self._kept = max(self._kept, message.sequence)
-        self._writer.note(lambda store: store.delivered(self.name, message.sequence, deliveries))
+        self._unsaved[message.sequence] = deliveries
+        self._save_soon()
         return EmbeddedDelivery(message, deliveries, self)
 
     async def _due(self) -> Message | None:
@@ -110,7 +125,26 @@ class Durable:
         return None
 
     def _forget(self, sequence: int) -> None:
-        self._writer.note(lambda store: store.acknowledged(self.name, sequence))
+        if sequence in self._stored:
+            self._unsaved[sequence] = 0
+        else:
+            self._unsaved.pop(sequence, None)
+        self._save_soon()
+
+    def _save_soon(self) -> None:
+        if self._saving is None:
+            self._saving = asyncio.get_running_loop().call_later(SAVE_AFTER, self._save)
+
+    def _save(self) -> None:
+        """In one transaction: the place must not be ahead of what is pending before it."""
+        if self._saving is None:
+            return
+        self._saving.cancel()
+        self._saving = None
+        changes, self._unsaved, position = self._unsaved, {}, self._kept
+        for sequence, deliveries in changes.items():
+            (self._stored.add if deliveries else self._stored.discard)(sequence)
+        self._writer.note(lambda store: store.consumed(self.name, position, changes))
 
     async def _new(self) -> Message | None:
         if len(self._pending) >= self.max_pending:
@@ -131,8 +165,8 @@ class Durable:
             self._ahead.extend(page)
             self._position = page[-1].sequence if page else high
         if not self._ahead and self._position - self._kept >= _SKIP_WORTH_KEEPING:
-            self._kept = position = self._position
-            self._writer.note(lambda store: store.skipped(self.name, position))
+            self._kept = self._position
+            self._save_soon()
 
     async def _wait(self) -> None:
         """Until something is stored, acknowledged, put off or released, or the next one is due."""
@@ -150,7 +184,7 @@ class EmbeddedDelivery(Delivery):
         self.message, self.deliveries, self._durable = message, deliveries, durable
 
     async def ack(self) -> None:
-        await self._durable.acknowledge(self.message.sequence)
+        self._durable.acknowledge(self.message.sequence)
 
     async def nak(self, after: float = 0.0) -> None:
         self._durable.put_off(self.message.sequence, after)

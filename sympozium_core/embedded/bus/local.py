@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from pathlib import Path
 
@@ -112,9 +111,6 @@ class EmbeddedBus(Bus):
         self._check_open()
         return self.router.subscribe(subject, queue)
 
-    def inbox(self) -> str:
-        return f"_INBOX.control.{secrets.token_hex(12)}"
-
     async def put_object(self, name: str, data: AsyncIterator[bytes]) -> int:
         validation.check_object_name(name)
         return await self._artifacts.put(name, data)
@@ -155,6 +151,7 @@ class EmbeddedBus(Bus):
     def _stored(self, messages: list[Message]) -> None:
         self._tail.add(messages)
         for durable in self._durables.values():
-            durable.wake()
+            # Whoever waits for an append is answered before the consumers begin.
+            asyncio.get_running_loop().call_soon(durable.wake)
         for message in messages:
             self.router.route(Message(message.subject, message.data, message.headers))

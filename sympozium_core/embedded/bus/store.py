@@ -205,16 +205,14 @@ class MessageStore(Transactions[Job, Any]):
         pending = self.connection.execute("SELECT sequence, deliveries FROM pending WHERE consumer = ?", (name,))
         return _whole(delivered), {_whole(sequence): _whole(deliveries) for sequence, deliveries in pending}
 
-    def delivered(self, name: str, sequence: int, deliveries: int) -> None:
-        self.connection.execute("INSERT OR REPLACE INTO pending VALUES (?, ?, ?)", (name, sequence, deliveries))
-        self.skipped(name, sequence)
-
-    def skipped(self, name: str, sequence: int) -> None:
-        """Nothing for this consumer up to the sequence that it has not had."""
-        self.connection.execute("UPDATE consumer SET delivered = max(delivered, ?) WHERE name = ?", (sequence, name))
-
-    def acknowledged(self, name: str, sequence: int) -> None:
-        self.connection.execute("DELETE FROM pending WHERE consumer = ? AND sequence = ?", (name, sequence))
+    def consumed(self, name: str, position: int, changes: Mapping[int, int]) -> None:
+        """A consumer has had everything up to the position. `changes`: how often each message that it holds was delivered; 0 for acknowledged."""
+        for sequence, deliveries in changes.items():
+            if deliveries:
+                self.connection.execute("INSERT OR REPLACE INTO pending VALUES (?, ?, ?)", (name, sequence, deliveries))
+            else:
+                self.connection.execute("DELETE FROM pending WHERE consumer = ? AND sequence = ?", (name, sequence))
+        self.connection.execute("UPDATE consumer SET delivered = max(delivered, ?) WHERE name = ?", (position, name))
 
     def close(self) -> None:
         self.connection.close()

@@ -135,14 +135,28 @@ class TestRunUser:
             await remote.publish(subject, b"x")
 
     @pytest.mark.parametrize(
-        "pattern", [">", "_INBOX.>", "_INBOX.*", "sympozium.run.*.ctl", "sympozium.run.run-1.*", "_INBOX.run-2.x"]
+        "pattern",
+        [
+            ">",
+            "_INBOX.>",
+            "_INBOX.*",
+            "sympozium.run.*.ctl",
+            "sympozium.run.run-1.*",
+            "sympozium.run.run-2.inbox.x",
+            "sympozium.run.*.inbox.x",
+        ],
     )
     async def test_it_listens_to_its_own_alone(self, remote: RemoteBus, pattern: str) -> None:
         with pytest.raises(BusDenied):
             await remote.subscribe(pattern)
 
     async def test_it_cannot_have_replies_sent_elsewhere(self, remote: RemoteBus) -> None:
-        for reply in ("sympozium.run.run-2.ctl", "_INBOX.run-2.x", "_INBOX.control.x", "_INBOX.run-1"):
+        for reply in (
+            "sympozium.run.run-2.ctl",
+            "sympozium.run.run-2.inbox.x",
+            "_INBOX.control.x",
+            "sympozium.run.run-1.inbox",
+        ):
             with pytest.raises(BusDenied):
                 await remote.publish(subjects.request(UID, "model"), b"x", reply=reply)
 

@@ -1,0 +1,16 @@
+"""Instructions for the model, written where the agent reads them: on runtimes that start a pod from images, nobody but the bridge has the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from sympozium_core.contracts.plan import SkillText
+from sympozium_core.ipc.files import Root
+
+
+def write_skills(texts: Iterable[SkillText], folder: Path) -> None:
+    """Each as ``<pack>/<name>.md``. Raises FileRefused for a name that would lead out of the folder."""
+    with Root(folder) as root:
+        for text in texts:
+            root.write_bytes(f"{text.pack}/{text.name}.md", text.content.encode("utf-8", "replace"))
