@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sympozium_core.cli.failures import Exit, exit_code, explain
-from sympozium_core.cli.target import add_scope, reach, run_async, settings_of
+from sympozium_core.cli.target import Target, add_scope, place_of, reach, run_async
 
 if TYPE_CHECKING:
     from sympozium_core.cli.manifests import Manifest
-    from sympozium_core.contracts.cluster import Cluster
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 """kubectl's annotation, so that either tool can go on where the other left off."""
@@ -41,10 +40,10 @@ async def _apply_all(arguments: argparse.Namespace, manifests: list[Manifest]) -
     from sympozium_core.errors import SympoziumError
 
     code: int = Exit.OK
-    async with reach(settings_of(arguments)) as target:
+    async with reach(place_of(arguments)) as target:
         for manifest in manifests:
             try:
-                title, done = await _apply(target.cluster, manifest, arguments)
+                title, done = await _apply(target, manifest, dry_run=arguments.dry_run)
             except SympoziumError as error:
                 print(f"{manifest.origin}: {_title(manifest)}: {explain(error).removeprefix('error: ')}", file=sys.stderr)
                 code = code or exit_code(error)
@@ -58,27 +57,27 @@ def _title(manifest: Manifest) -> str:
     return f"{manifest.kind.singular}/{metadata.get('name') or metadata.get('generateName', '')}"
 
 
-async def _apply(cluster: Cluster, manifest: Manifest, arguments: argparse.Namespace) -> tuple[str, str]:
+async def _apply(target: Target, manifest: Manifest, *, dry_run: bool) -> tuple[str, str]:
     """What it is called now, and what was done."""
     from sympozium_core.contracts.cluster import NotFound
 
-    kind, wanted = manifest.kind, copy.deepcopy(manifest.object)
+    cluster, kind, wanted = target.cluster, manifest.kind, copy.deepcopy(manifest.object)
     metadata = wanted["metadata"]
     if kind.namespaced:
-        metadata.setdefault("namespace", arguments.namespace)
+        metadata.setdefault("namespace", target.namespace)
     namespace = metadata.get("namespace")
     if not metadata.get("name"):
-        created = await cluster.create(kind, wanted, dry_run=arguments.dry_run)
+        created = await cluster.create(kind, wanted, dry_run=dry_run)
         return f"{kind.singular}/{created['metadata']['name']}", "created"
     try:
         stored = await cluster.get(kind, namespace, metadata["name"])
     except NotFound:
-        await cluster.create(kind, annotated(wanted), dry_run=arguments.dry_run)
+        await cluster.create(kind, annotated(wanted), dry_run=dry_run)
         return _title(manifest), "created"
     patch = three_way(wanted, stored)
     if not patch:
         return _title(manifest), "unchanged"
-    await cluster.patch(kind, namespace, metadata["name"], patch, dry_run=arguments.dry_run)
+    await cluster.patch(kind, namespace, metadata["name"], patch, dry_run=dry_run)
     return _title(manifest), "configured"
 
 

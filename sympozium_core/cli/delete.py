@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import sys
 from typing import TYPE_CHECKING
 
+from sympozium_core.backoff import BackOff
 from sympozium_core.cli.failures import Exit, exit_code, explain
-from sympozium_core.cli.target import add_scope, reach, run_async, settings_of
+from sympozium_core.cli.target import Target, add_scope, place_of, reach, run_async
 
 if TYPE_CHECKING:
     from sympozium_core.contracts.cluster import Cluster, ResourceType
 
-POLL = 0.05
+POLL = BackOff(first=0.05, factor=1.5, longest=1.0)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -36,8 +38,9 @@ async def _delete_all(arguments: argparse.Namespace) -> int:
 
     named = _named(arguments)
     code: int = Exit.OK
-    async with reach(settings_of(arguments), controllers=True) as target:
-        for kind, namespace, name in named if named is not None else await _selected(arguments, target.cluster):
+    async with reach(place_of(arguments), controllers=True) as target:
+        for kind, own, name in named if named is not None else await _selected(arguments, target):
+            namespace = (own or target.namespace) if kind.namespaced else None
             try:
                 await _delete(target.cluster, kind, namespace, name, arguments)
             except SympoziumError as error:
@@ -47,7 +50,7 @@ async def _delete_all(arguments: argparse.Namespace) -> int:
 
 
 def _named(arguments: argparse.Namespace) -> list[tuple[ResourceType, str | None, str]] | None:
-    """What the command line or the files name; None when labels or --all select."""
+    """What the command line or the files name, with the namespace that a file gives it; None when labels or --all select."""
     from sympozium_core.contracts.cluster import BadRequest
     from sympozium_core.resources import kinds
 
@@ -57,9 +60,8 @@ def _named(arguments: argparse.Namespace) -> list[tuple[ResourceType, str | None
         found = []
         for manifest in reversed(read_manifests(arguments.filename, recursive=False)):
             metadata = manifest.object["metadata"]
-            namespace = (metadata.get("namespace") or arguments.namespace) if manifest.kind.namespaced else None
             if metadata.get("name"):
-                found.append((manifest.kind, namespace, metadata["name"]))
+                found.append((manifest.kind, metadata.get("namespace"), metadata["name"]))
         return found
     if not arguments.kind:
         raise BadRequest("nothing to delete", hint="name a KIND and a NAME, or give -f FILE")
@@ -67,20 +69,19 @@ def _named(arguments: argparse.Namespace) -> list[tuple[ResourceType, str | None
     kind = kinds.find(word)
     wanted = [first, *arguments.names] if first else arguments.names
     if wanted:
-        return [(kind, arguments.namespace if kind.namespaced else None, name) for name in wanted]
+        return [(kind, None, name) for name in wanted]
     if arguments.selector or arguments.all:
         return None
     raise BadRequest(f"which {kind.plural}?", hint="give names, -l SELECTOR or --all")
 
 
-async def _selected(arguments: argparse.Namespace, cluster: Cluster) -> list[tuple[ResourceType, str | None, str]]:
+async def _selected(arguments: argparse.Namespace, target: Target) -> list[tuple[ResourceType, str | None, str]]:
     from sympozium_core.cli.get import list_all
     from sympozium_core.resources import kinds
 
     kind = kinds.find(arguments.kind)
-    namespace = arguments.namespace if kind.namespaced else None
-    found = await list_all(cluster, kind, namespace, arguments.selector)
-    return [(kind, namespace, obj["metadata"]["name"]) for obj in found]
+    found = await list_all(target.cluster, kind, target.namespace if kind.namespaced else None, arguments.selector)
+    return [(kind, None, obj["metadata"]["name"]) for obj in found]
 
 
 async def _delete(
@@ -104,9 +105,9 @@ async def _until_gone(cluster: Cluster, kind: ResourceType, namespace: str | Non
 
     try:
         async with asyncio.timeout(timeout):
-            while True:
+            for times in itertools.count(1):
                 await cluster.get(kind, namespace, name)
-                await asyncio.sleep(POLL)
+                await asyncio.sleep(POLL.delay(times))
     except NotFound:
         return
     except TimeoutError as error:

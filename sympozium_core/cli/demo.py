@@ -16,7 +16,7 @@ from typing import Any
 
 from sympozium_core import names
 from sympozium_core.cli.run import PHASE_CODES, follow
-from sympozium_core.cli.target import reach, run_async
+from sympozium_core.cli.target import Embedded, reach, run_async
 from sympozium_core.settings import EmbeddedSettings
 
 INSTANCE = "demo"
@@ -92,7 +92,7 @@ async def _demo(settings: EmbeddedSettings, instance: dict[str, Any], key: str, 
     from sympozium_core.planning.factory import build_run
     from sympozium_core.resources.kinds import AGENT_RUN, SYMPOZIUM_INSTANCE
 
-    async with reach(settings, controllers=True) as target:
+    async with reach(Embedded(settings), controllers=True) as target:
         if key:
             secret = {
                 "apiVersion": "v1",

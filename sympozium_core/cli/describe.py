@@ -8,7 +8,7 @@ from typing import Any
 
 from sympozium_core.cli.output import age, print_rows, without_values
 from sympozium_core.cli.printable import printable, printable_lines
-from sympozium_core.cli.target import add_scope, reach, run_async, settings_of
+from sympozium_core.cli.target import add_scope, place_of, reach, run_async
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,14 +32,10 @@ async def _describe(arguments: argparse.Namespace) -> int:
     name = name or arguments.name
     if not name:
         raise BadRequest(f"which of the {kind.plural}?", hint=f"sympozium describe {kind.singular} NAME")
-    namespace = arguments.namespace if kind.namespaced else None
-    async with reach(settings_of(arguments)) as target:
+    async with reach(place_of(arguments)) as target:
+        namespace = target.namespace if kind.namespaced else None
         found = await target.cluster.get(kind, namespace, name)
-        events = [
-            event
-            for event in await list_all(target.cluster, EVENT, namespace)
-            if (event.get("involvedObject") or {}).get("uid") == found["metadata"]["uid"]
-        ]
+        events = await list_all(target.cluster, EVENT, namespace, fields=f"involvedObject.uid={found['metadata']['uid']}")
     _print(without_values(found), events)
     return 0
 

@@ -68,8 +68,13 @@ def explain(error: SympoziumError) -> str:
     if len(causes) == 1 and not isinstance(error, ApiError):
         return printable_lines(f"error: {causes[0]}")
     # A message of the API repeats its causes in one line, for those who see nothing else.
-    head = error.message.split(f": {causes[0]}")[0] if isinstance(error, ApiError) else f"{len(causes)} problems"
+    head = _head(error.message, str(causes[0])) if isinstance(error, ApiError) else f"{len(causes)} problems"
     return printable_lines("\n".join([f"error: {head}", *(f"  - {cause}" for cause in causes)]))
+
+
+def _head(message: str, first: str) -> str:
+    """What stands before the first cause; a real API server puts several into brackets."""
+    return message.split(f": {first}")[0].split(f": [{first}")[0]
 
 
 def guarded(function: Callable[[argparse.Namespace], int], parsed: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sympozium_core.cli.failures import Exit, exit_code, explain
 from sympozium_core.cli.output import add_output, print_objects
-from sympozium_core.cli.target import add_scope, namespace_of, reach, run_async, settings_of
+from sympozium_core.cli.target import add_scope, place_of, reach, run_async, scope_of
 
 if TYPE_CHECKING:
     from sympozium_core.contracts.cluster import Cluster, ResourceType
@@ -40,11 +40,11 @@ def show(arguments: argparse.Namespace, kind: ResourceType, wanted: list[str]) -
 
 
 async def _show(arguments: argparse.Namespace, kind: ResourceType, wanted: list[str]) -> int:
-    namespace = namespace_of(arguments) if kind.namespaced else None
     code: int = Exit.OK
-    async with reach(settings_of(arguments)) as target:
+    async with reach(place_of(arguments)) as target:
+        namespace = scope_of(arguments, target) if kind.namespaced else None
         if wanted:
-            objects, code = await _named(target.cluster, kind, arguments.namespace if kind.namespaced else None, wanted)
+            objects, code = await _named(target.cluster, kind, target.namespace if kind.namespaced else None, wanted)
         else:
             objects = await list_all(target.cluster, kind, namespace, arguments.selector)
     if not objects and code:
@@ -74,14 +74,16 @@ async def _named(
     return found, code
 
 
-async def list_all(cluster: Cluster, kind: ResourceType, namespace: str | None, selector: str = "") -> list[Mapping[str, Any]]:
+async def list_all(
+    cluster: Cluster, kind: ResourceType, namespace: str | None, selector: str = "", *, fields: str = ""
+) -> list[Mapping[str, Any]]:
     """Every object, page by page; Events in the order in which they came about, anything else by name."""
     from sympozium_core.contracts.builtin_kinds import EVENT
 
     found: list[Mapping[str, Any]] = []
     token = ""
     while True:
-        page = await cluster.list(kind, namespace, labels=selector, limit=500, continue_token=token)
+        page = await cluster.list(kind, namespace, labels=selector, fields=fields, limit=500, continue_token=token)
         found += [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in page.items]
         token = page.continue_token
         if not token:

@@ -19,6 +19,11 @@ COMMANDS: dict[str, str] = {
     "secrets": "create a Secret without putting its value on the command line",
     "plugins": "list installed plugins, show one, check them",
     "serve": "run the control plane on this machine",
+    "install": "put the control plane on a cluster",
+    "upgrade": "bring the control plane of a cluster to this version",
+    "uninstall": "take the control plane off a cluster",
+    "status": "show how the control plane of a cluster is",
+    "doctor": "find out what is wrong with a control plane, and what to do",
     "demo": "see an agent work",
     "version": "print the version",
 }

@@ -55,18 +55,33 @@ def print_document(document: Any, form: str) -> None:
     if form == "json":
         print(json_text(json.dumps(document, indent=2, ensure_ascii=False)))
         return
+    _write_yaml([document])
+
+
+def print_documents(documents: Sequence[Any], form: str) -> None:
+    """As `kubectl apply -f -` reads them: one YAML document each, or one List."""
+    if form == "json":
+        print_document({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": list(documents)}, form)
+        return
+    _write_yaml(documents)
+
+
+def _write_yaml(documents: Sequence[Any]) -> None:
     import yaml
 
     class Dumper(yaml.SafeDumper):
-        """Writes text of several lines as a block, as people do."""
+        """Writes text of several lines as a block, as people do, and what stands in two places twice."""
+
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
 
     def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
         return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
 
     Dumper.add_representer(str, text)
-    made = yaml.dump(document, Dumper=Dumper, sort_keys=False, allow_unicode=True)
+    made = yaml.dump_all(documents, Dumper=Dumper, sort_keys=False, allow_unicode=True)
     if printable_lines(made) != made:  # YAML lets characters stand that turn the direction of writing
-        made = yaml.dump(document, Dumper=Dumper, sort_keys=False)
+        made = yaml.dump_all(documents, Dumper=Dumper, sort_keys=False)
     sys.stdout.write(made)
 
 

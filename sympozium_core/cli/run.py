@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sympozium_core.cli.failures import Exit
 from sympozium_core.cli.output import print_document
 from sympozium_core.cli.printable import printable_lines
-from sympozium_core.cli.target import Target, add_scope, reach, run_async, settings_of
+from sympozium_core.cli.target import Target, add_scope, place_of, reach, run_async
 
 if TYPE_CHECKING:
     from sympozium_core.cli.live import Live
@@ -45,8 +45,8 @@ async def _run(arguments: argparse.Namespace, task: str) -> int:
         spec["model"] = {"model": arguments.model}
     if arguments.timeout:
         spec["timeout"] = arguments.timeout
-    wanted = build_run(arguments.instance, task, namespace=arguments.namespace, source="cli", name=arguments.name, spec=spec)
-    async with reach(settings_of(arguments), controllers=arguments.watch) as target:
+    async with reach(place_of(arguments), controllers=arguments.watch) as target:
+        wanted = build_run(arguments.instance, task, namespace=target.namespace, source="cli", name=arguments.name, spec=spec)
         created = await target.cluster.create(AGENT_RUN, wanted)
         if not arguments.watch:
             return _leave(arguments, target, created)
@@ -89,10 +89,15 @@ async def _cancel(target: Target, created: Mapping[str, Any]) -> None:
 
 
 async def _show(target: Target, created: Mapping[str, Any], live: Live | None) -> Mapping[str, Any]:
+    from sympozium_core.cli.story import tell, until_ended
+
     metadata = created["metadata"]
     namespace, name = metadata["namespace"], metadata["name"]
     if live is not None:
         live.phase(f"agentrun/{name} admitted", time.time())
+    if live is not None and not target.embedded:
+        await tell(target.cluster, created, live)
+    elif live is not None:
         async for found in target.journal(namespace, name, follow=True):
             entry = found["entry"]
             if entry.get("attempt") == 1 and entry.get("type") == "attempt":
@@ -101,7 +106,7 @@ async def _show(target: Target, created: Mapping[str, Any], live: Live | None) -
             if entry.get("attempt") == 1 and entry.get("type") == "started":
                 for note in await _notes(target, namespace, metadata["uid"]):
                     live.note(note, float(entry.get("at") or 0))
-    ended = await _until_ended(target, namespace, name)
+    ended = await until_ended(target.cluster, namespace, name)
     if live is not None:
         _print_end(live, ended)
     return ended
@@ -122,26 +127,9 @@ async def _notes(target: Target, namespace: str, uid: str) -> list[str]:
 
     return [
         str(event.get("message"))
-        for event in await list_all(target.cluster, EVENT, namespace)
-        if (event.get("involvedObject") or {}).get("uid") == uid and event.get("reason") == "NotProvided"
+        for event in await list_all(target.cluster, EVENT, namespace, fields=f"involvedObject.uid={uid}")
+        if event.get("reason") == "NotProvided"
     ]
-
-
-async def _until_ended(target: Target, namespace: str, name: str) -> Mapping[str, Any]:
-    """The run at its end: the journal may be a moment ahead of the status."""
-    from sympozium_core.contracts.cluster import NotFound
-    from sympozium_core.resources.kinds import AGENT_RUN
-
-    current: Mapping[str, Any] = await target.cluster.get(AGENT_RUN, namespace, name)
-    while (current.get("status") or {}).get("phase") not in PHASE_CODES:
-        version = current["metadata"]["resourceVersion"]
-        async for event in target.cluster.watch(AGENT_RUN, namespace, resource_version=version, fields=f"metadata.name={name}"):
-            current = event.object if event.type != "BOOKMARK" else current
-            if event.type == "DELETED":
-                raise NotFound(f"agentrun {name} was deleted while it ran")
-            if (current.get("status") or {}).get("phase") in PHASE_CODES:
-                break
-    return current
 
 
 def _print_end(live: Live, ended: Mapping[str, Any]) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sympozium_core.cli import get
 from sympozium_core.cli.output import add_output, print_document
 from sympozium_core.cli.printable import json_text, printable_lines
-from sympozium_core.cli.target import add_scope, reach, run_async, settings_of
+from sympozium_core.cli.target import Target, add_scope, place_of, reach, run_async
+
+if TYPE_CHECKING:
+    from sympozium_core.errors import SympoziumError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -51,8 +54,8 @@ def _show(arguments: argparse.Namespace) -> int:
     from sympozium_core.resources.kinds import AGENT_RUN
 
     async def show() -> int:
-        async with reach(settings_of(arguments)) as target:
-            found = await target.cluster.get(AGENT_RUN, arguments.namespace, arguments.name)
+        async with reach(place_of(arguments)) as target:
+            found = await target.cluster.get(AGENT_RUN, target.namespace, arguments.name)
         if arguments.output == "table":
             print_run(found)
         else:
@@ -97,11 +100,13 @@ def _logs(arguments: argparse.Namespace) -> int:
 
     async def show() -> int:
         live = Live()
-        async with reach(settings_of(arguments), controllers=arguments.follow) as target:
+        async with reach(place_of(arguments), controllers=arguments.follow) as target:
+            if not target.embedded:
+                raise await _no_journal(target, arguments.name)
             if arguments.follow:
-                run = await target.cluster.get(AGENT_RUN, arguments.namespace, arguments.name)
+                run = await target.cluster.get(AGENT_RUN, target.namespace, arguments.name)
                 target.adopt(run["metadata"]["uid"])
-            async for found in target.journal(arguments.namespace, arguments.name, follow=arguments.follow):
+            async for found in target.journal(target.namespace, arguments.name, follow=arguments.follow):
                 if arguments.output == "json":
                     print(json_text(json.dumps(found, ensure_ascii=False)), flush=True)
                 else:
@@ -111,18 +116,35 @@ def _logs(arguments: argparse.Namespace) -> int:
     return run_async(show)
 
 
+async def _no_journal(target: Target, name: str) -> SympoziumError:
+    """Says what there is instead. Raises NotFound for a run that is not there."""
+    from sympozium_core.errors import Permanent
+    from sympozium_core.names import LABEL_POD
+    from sympozium_core.resources.kinds import AGENT_RUN
+
+    run = await target.cluster.get(AGENT_RUN, target.namespace, name)
+    pod = (run.get("status") or {}).get("pod")
+    instead = f"kubectl describe agentrun {name} -n {target.namespace}"
+    if pod:
+        instead += f"; kubectl logs -n {target.namespace} -l {LABEL_POD}={pod} --all-containers --prefix"
+    return Permanent(
+        "the journal of a run on a cluster is served by the API server of a later version, this one has it on one machine only",
+        hint=f"what happened: {instead}",
+    )
+
+
 def _cancel(arguments: argparse.Namespace) -> int:
     from sympozium_core.resources.kinds import AGENT_RUN
 
     async def cancel() -> int:
-        async with reach(settings_of(arguments)) as target:
+        async with reach(place_of(arguments)) as target:
             for name in arguments.names:
-                run = await target.cluster.get(AGENT_RUN, arguments.namespace, name)
+                run = await target.cluster.get(AGENT_RUN, target.namespace, name)
                 phase = (run.get("status") or {}).get("phase")
                 if phase in ("Succeeded", "Failed", "Cancelled"):
                     print(f"agentrun/{name} has ended already: {phase}")
                     continue
-                await target.cluster.patch(AGENT_RUN, arguments.namespace, name, {"spec": {"cancel": True}})
+                await target.cluster.patch(AGENT_RUN, target.namespace, name, {"spec": {"cancel": True}})
                 print(f"agentrun/{name} is being cancelled" + ("" if target.served else "; it ends when the server runs again"))
         return 0
 

@@ -9,7 +9,7 @@ import re
 import sys
 from pathlib import Path
 
-from sympozium_core.cli.target import add_scope, reach, run_async, settings_of
+from sympozium_core.cli.target import add_scope, place_of, reach, run_async
 
 _VARIABLE = re.compile("[A-Z_][A-Z0-9_]{0,63}")
 
@@ -105,14 +105,14 @@ async def _create(arguments: argparse.Namespace, values: dict[str, bytes]) -> in
     from sympozium_core.contracts.builtin_kinds import SECRET
     from sympozium_core.contracts.cluster import AlreadyExists
 
-    secret = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "Opaque",
-        "metadata": {"name": arguments.name, "namespace": arguments.namespace},
-        "data": {key: base64.b64encode(value).decode() for key, value in values.items()},
-    }
-    async with reach(settings_of(arguments)) as target:
+    async with reach(place_of(arguments)) as target:
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "Opaque",
+            "metadata": {"name": arguments.name, "namespace": target.namespace},
+            "data": {key: base64.b64encode(value).decode() for key, value in values.items()},
+        }
         try:
             await target.cluster.create(SECRET, secret)
             done = "created"

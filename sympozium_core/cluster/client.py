@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
+import contextlib
+import copy
 import math
-import random
 import re
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
-from ssl import SSLContext
 from typing import Any, Literal, Self
 
-import aiohttp
-
+from sympozium_core.cluster.bodies import addressed, encoded, event_of, parsed
+from sympozium_core.cluster.connection import LOST, Answer, Connection, Request, hang_up
+from sympozium_core.cluster.impersonation import impersonation
 from sympozium_core.cluster.lines import split_lines
 from sympozium_core.cluster.paths import collection_path, object_path
 from sympozium_core.cluster.status import error_of
-from sympozium_core.cluster.transport import CONNECT_SECONDS, MAX_BODY, Headers, Transport, socket_transport, url_transport
+from sympozium_core.cluster.transport import Transport, socket_transport, url_transport
 from sympozium_core.contracts.cluster import (
     ApiError,
     BadRequest,
@@ -26,48 +25,70 @@ from sympozium_core.contracts.cluster import (
     PatchType,
     Propagation,
     ResourceType,
-    TooLarge,
-    Unavailable,
     WatchEvent,
     metadata,
 )
-from sympozium_core.names import DEFAULT_NAMESPACE
 
-REQUEST_SECONDS = 60.0
 QUIET_SECONDS = 300.0
 """A watch that says nothing for so long, not even a bookmark, is taken for dead."""
-GET_TRIES = 4
-GET_BACK_OFF = 0.1
+
+Warn = Callable[[str], None]
+"""Gets each warning that a server sends with an answer."""
 
 _CONTENT_TYPES = {"merge": "application/merge-patch+json", "json": "application/json-patch+json"}
+_APPLY = "application/apply-patch+yaml"
 _WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
-_LOST = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError)
 
 
 class ClusterClient:
     """Implements `contracts.cluster.Cluster`. Belongs to the event loop of its first request; `close` it there."""
 
-    def __init__(self, transport: Transport, *, warn: Callable[[str], None] | None = None) -> None:
-        self._transport = transport
+    def __init__(self, transport: Transport, *, warn: Warn | None = None, strict: bool = False) -> None:
+        """With `strict`, an unknown field is refused; without, a real API server drops it with a warning."""
+        self._connection = Connection(transport)
         self._warn = warn
-        self._session: aiohttp.ClientSession | None = None
-        self._closed = False
+        self._strict = strict
+        self._shared = False
+        self._headers = transport.headers
 
     @classmethod
-    def over_socket(cls, path: Path | str, *, warn: Callable[[str], None] | None = None) -> Self:
-        """`warn` gets each warning that the server sends with an answer."""
+    def over_socket(cls, path: Path | str, *, warn: Warn | None = None) -> Self:
         return cls(socket_transport(path), warn=warn)
 
     @classmethod
-    def over_url(
-        cls,
-        url: str,
-        *,
-        headers: Headers | None = None,
-        tls: SSLContext | None = None,
-        warn: Callable[[str], None] | None = None,
+    def over_url(cls, url: str, *, warn: Warn | None = None) -> Self:
+        """A server that asks for no credentials."""
+        return cls(url_transport(url), warn=warn)
+
+    @classmethod
+    def from_kubeconfig(
+        cls, path: Path | str | None = None, context: str | None = None, *, warn: Warn | None = None, strict: bool = False
     ) -> Self:
-        return cls(url_transport(url, headers=headers, tls=tls), warn=warn)
+        """As kubectl finds it: `path`, else KUBECONFIG, else ~/.kube/config; `context`, else the current one. Raises Permanent."""
+        from sympozium_core.cluster.configuration import kubeconfig_transport
+
+        return cls(kubeconfig_transport(path, context, warn=warn), warn=warn, strict=strict)
+
+    @classmethod
+    def in_cluster(cls, *, warn: Warn | None = None) -> Self:
+        """As the ServiceAccount of the pod that this process runs in. Raises Permanent outside of one."""
+        from sympozium_core.cluster.in_cluster import account_transport
+
+        return cls(account_transport(), warn=warn)
+
+    @property
+    def namespace(self) -> str:
+        """What the configuration names: of the kubeconfig's context, of the pod, else ``default``."""
+        return self._connection.transport.namespace
+
+    def impersonating(
+        self, user: str, groups: Sequence[str] = (), *, uid: str = "", extra: Mapping[str, Sequence[str]] | None = None
+    ) -> Self:
+        """The same connection on behalf of somebody else; needs the right to impersonate. Closing it closes nothing."""
+        client = copy.copy(self)
+        client._shared = True
+        client._headers = impersonation(user, groups, uid=uid, extra=extra)
+        return client
 
     async def get(self, kind: ResourceType, namespace: str | None, name: str) -> Object:
         return await self._ask("GET", object_path(kind, namespace, name))
@@ -93,14 +114,14 @@ class ClusterClient:
         return ListPage(items, str(meta.get("resourceVersion", "")), str(meta.get("continue") or ""))
 
     async def create(self, kind: ResourceType, obj: Object, *, dry_run: bool = False) -> Object:
-        body = _addressed(kind, obj)
+        body = addressed(kind, obj)
         path = collection_path(kind, metadata(body).get("namespace"))
         return await self._ask("POST", path, _query(dryRun="All" if dry_run else ""), body)
 
     async def replace(
         self, kind: ResourceType, obj: Object, *, subresource: Literal["", "status"] = "", dry_run: bool = False
     ) -> Object:
-        body = _addressed(kind, obj)
+        body = addressed(kind, obj)
         path = object_path(kind, metadata(body).get("namespace"), str(metadata(body).get("name") or ""), subresource)
         return await self._ask("PUT", path, _query(dryRun="All" if dry_run else ""), body)
 
@@ -129,11 +150,14 @@ class ClusterClient:
         uid: str = "",
         resource_version: str = "",
         propagation: Propagation = "Background",
+        grace: int | None = None,
     ) -> Object:
         """An API server that removed the object at once says only what it was called and its uid; so does this."""
         options: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
         if wanted := _query(uid=uid, resourceVersion=resource_version):
             options["preconditions"] = wanted
+        if grace is not None:
+            options["gracePeriodSeconds"] = grace
         answer = await self._ask("DELETE", object_path(kind, namespace, name), None, options)
         if answer.get("kind") != "Status" or kind.kind == "Status":
             return answer
@@ -159,32 +183,59 @@ class ClusterClient:
             fieldSelector=fields,
             timeoutSeconds=str(math.ceil(timeout) or ""),
         )
-        limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=QUIET_SECONDS)
-        try:
-            async with await self._send("GET", collection_path(kind, namespace), query, timeout=limits) as response:
-                if response.status >= 400:
-                    raise error_of(_parsed(await response.read()), response.status)
-                async for line in split_lines(response.content.iter_any()):
-                    yield _event(line)
-        except _LOST as error:
-            raise self._unavailable(error) from error
+        async with self._stream(collection_path(kind, namespace), query, quiet=QUIET_SECONDS) as lines:
+            async for line in lines:
+                yield event_of(line)
 
     async def close(self) -> None:
-        self._closed = True
-        if self._session is not None:
-            await self._session.close()
+        if not self._shared:
+            await self._connection.close()
+
+    # Beyond the port: what only a real API server, or only ours, can do.
+
+    async def apply(
+        self, kind: ResourceType, obj: Object, *, field_manager: str, force: bool = False, dry_run: bool = False
+    ) -> Object:
+        """Server-side apply: `obj` holds the fields that `field_manager` owns, and nothing of what others do.
+
+        Raises Conflict with each field that belongs to another manager; with `force` it is taken from them.
+        """
+        body = addressed(kind, obj)
+        path = object_path(kind, metadata(body).get("namespace"), str(metadata(body).get("name") or ""))
+        query = _query(fieldManager=field_manager, force="true" if force else "", dryRun="All" if dry_run else "")
+        return await self._ask("PATCH", path, query, body, _APPLY)
+
+    async def create_subresource(
+        self, kind: ResourceType, namespace: str | None, name: str, subresource: str, body: Object
+    ) -> Object:
+        """Such as ``token`` of a ServiceAccount (TokenRequest) or ``eviction`` of a Pod. Returns what the server makes of `body`."""
+        return await self._ask("POST", object_path(kind, namespace, name, subresource), None, body)
+
+    async def get_path(self, path: str, query: Mapping[str, str] | None = None) -> bytes:
+        """The body at any path, such as /version, /readyz or /apis. Raises ApiError for an answer that is no success."""
+        return (await self._answer(Request("GET", path, query, headers=self._headers))).body
 
     async def stream_lines(self, path: str, query: Mapping[str, str] | None = None) -> AsyncGenerator[bytes, None]:
         """Lines of any endpoint of the server, such as the journal of a run. Raises ApiError."""
-        limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
+        async with self._stream(path, query or {}, quiet=None) as lines:
+            async for line in lines:
+                yield line
+
+    @contextlib.asynccontextmanager
+    async def _stream(self, path: str, query: Mapping[str, str], *, quiet: float | None) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Lines as they come. What goes wrong with the connection while they are read is raised as Unavailable."""
         try:
-            async with await self._send("GET", path, query, timeout=limits) as response:
+            async with await self._connection.stream(
+                Request("GET", path, query, headers=self._headers), quiet=quiet
+            ) as response:
                 if response.status >= 400:
-                    raise error_of(_parsed(await response.read()), response.status)
-                async for line in split_lines(response.content.iter_any()):
-                    yield line
-        except _LOST as error:
-            raise self._unavailable(error) from error
+                    raise error_of(parsed(await response.read()), response.status)
+                try:
+                    yield split_lines(response.content.iter_any())
+                finally:
+                    hang_up(response)
+        except LOST as error:
+            raise self._connection.unavailable(error) from error
 
     async def _ask(
         self,
@@ -194,112 +245,26 @@ class ClusterClient:
         body: Any = None,
         content_type: str = "application/json",
     ) -> Object:
-        """One request and its JSON answer. A GET whose connection is lost is asked again; a write never, it may have been done."""
-        data = None if body is None else _encoded(body)
-        tries = GET_TRIES if method == "GET" else 1
-        for attempt in range(1, tries + 1):
-            try:
-                async with await self._send(method, path, query, data, content_type) as response:
-                    text = await response.read()
-                    return self._answer(response, text)
-            except _LOST as error:
-                if attempt == tries:
-                    raise self._unavailable(error) from error
-            await asyncio.sleep(GET_BACK_OFF * attempt * (0.5 + random.random()))
-        raise AssertionError("unreachable")
+        if self._strict and method in ("POST", "PUT", "PATCH"):
+            query = {**(query or {}), "fieldValidation": "Strict"}
+        data = None if body is None else encoded(body)
+        answer = await self._answer(Request(method, path, query, data, content_type, self._headers))
+        found = parsed(answer.body)
+        if not isinstance(found, dict):
+            raise ApiError(f"the API server answered {answer.status} without a JSON object")
+        return found
 
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        data: bytes | None = None,
-        content_type: str = "",
-        timeout: aiohttp.ClientTimeout | None = None,
-    ) -> aiohttp.ClientResponse:
-        if self._closed:
-            raise Unavailable("the client is closed")
-        if self._session is None:
-            limits = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS)
-            self._session = aiohttp.ClientSession(connector=self._transport.connector(), timeout=limits, auto_decompress=True)
-        headers = {"Accept": "application/json", "User-Agent": "sympozium"}
-        if data is not None:
-            headers["Content-Type"] = content_type
-        if self._transport.headers is not None:
-            headers |= await self._transport.headers()
-        url = self._transport.base_url + path
-        return await self._session.request(
-            method,
-            url,
-            params=query,
-            data=data,
-            headers=headers,
-            timeout=timeout or self._session.timeout,
-            allow_redirects=False,
-        )
-
-    def _answer(self, response: aiohttp.ClientResponse, text: bytes) -> Object:
+    async def _answer(self, request: Request) -> Answer:
+        """A success. Raises ApiError for any other."""
+        answer = await self._connection.ask(request)
         if self._warn is not None:
-            for header in response.headers.getall("Warning", ()):
+            for header in answer.headers.getall("Warning", ()):
                 for found in _WARNING.findall(header):
                     self._warn(re.sub(r"\\(.)", r"\1", found))
-        body = _parsed(text)
-        if response.status >= 300:
-            raise error_of(body, response.status)
-        if not isinstance(body, dict):
-            raise ApiError(f"the API server answered {response.status} without a JSON object")
-        return body
-
-    def _unavailable(self, error: Exception) -> Unavailable:
-        where = self._transport.where or self._transport.base_url
-        if isinstance(error, aiohttp.ClientConnectorError):
-            return Unavailable(f"cannot reach the API server at {where}: {error.os_error.strerror}", hint="is it running?")
-        if isinstance(error, TimeoutError):
-            return Unavailable(f"the API server at {where} did not answer in time")
-        return Unavailable(
-            f"the connection to the API server at {where} was lost", hint="a write may or may not have been done"
-        )
+        if answer.status >= 300:
+            raise error_of(parsed(answer.body), answer.status)
+        return answer
 
 
 def _query(**values: str) -> dict[str, str]:
     return {key: value for key, value in values.items() if value}
-
-
-def _addressed(kind: ResourceType, obj: Object) -> Object:
-    """With the type, and the namespace of a namespaced kind, filled in: the path is made from it."""
-    if not isinstance(obj, dict):
-        raise BadRequest("the object must be a JSON object")
-    meta = dict(metadata(obj))
-    if kind.namespaced and not meta.get("namespace"):
-        meta["namespace"] = DEFAULT_NAMESPACE
-    return {"apiVersion": kind.api_version, "kind": kind.kind, **obj, "metadata": meta}
-
-
-def _encoded(body: Any) -> bytes:
-    try:
-        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        reason = "it holds an unpaired surrogate" if isinstance(error, UnicodeEncodeError) else str(error)
-        raise BadRequest(f"the object is no JSON value: {reason[:200]}") from error
-    if len(text) > MAX_BODY:  # a server would close the connection while it is being sent
-        raise TooLarge(f"the object has {len(text)} bytes; an API server takes {MAX_BODY}")
-    return text
-
-
-def _parsed(text: bytes) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _event(line: bytes) -> WatchEvent:
-    event = _parsed(line)
-    if not isinstance(event, dict) or not isinstance(event.get("object"), dict):
-        raise ApiError("the API server sent a watch event that is none")
-    match event.get("type"):
-        case "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK" as type:
-            return WatchEvent(type, event["object"])
-        case "ERROR":
-            raise error_of(event["object"])
-    raise ApiError(f"the API server sent a watch event of the unknown type {str(event.get('type'))[:50]!r}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sympozium_core.contracts.cluster import API_ERRORS, AlreadyExists, ApiError, Object, ResourceType
+from sympozium_core.contracts.cluster import API_ERRORS, AlreadyExists, ApiError, Invalid, Object, ResourceType
 from sympozium_core.errors import Cause
 
 
@@ -33,7 +33,7 @@ def status_of(error: ApiError, *, kind: ResourceType | None = None, name: str = 
     if name:
         details["name"] = name
     if kind is not None:
-        details |= {"group": kind.group, "kind": kind.plural}
+        details |= {"group": kind.group, "kind": kind.kind if isinstance(error, Invalid) else kind.plural}
     if error.causes:
         details["causes"] = [_cause_body(cause) for cause in error.causes]
     body: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
@@ -68,7 +68,13 @@ def _causes(body: Mapping[str, Any]) -> list[Cause]:
     causes = details.get("causes") if isinstance(details, Mapping) else None
     if not isinstance(causes, list):
         return []
-    return [Cause(str(one.get("field") or ""), str(one.get("message") or "")) for one in causes if isinstance(one, Mapping)]
+    found = [_cause(one) for one in causes if isinstance(one, Mapping)]
+    return list(dict.fromkeys(found))  # an API server that checks twice says it twice
+
+
+def _cause(body: Mapping[str, Any]) -> Cause:
+    field = str(body.get("field") or "")
+    return Cause("" if field == "<nil>" else field, str(body.get("message") or ""))
 
 
 def _cause_body(cause: Cause) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from sympozium_core.errors import Cause
 from sympozium_core.resources import suggestions
 from sympozium_core.resources.faults import Fault, shown
-from sympozium_core.resources.paths import Path, written
+from sympozium_core.resources.paths import Path, origin, written
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -47,7 +47,7 @@ def without_nulls(
             fault = error
     explainer = _Explainer(model_class, origins)
     causes = [explainer.cause(error) for error in fault.errors(include_url=False)] if fault else []
-    causes += [Cause(written(explainer.origin(path)), message, hint) for path, message, hint in broken]
+    causes += [Cause(written(origin(path, origins)), message, hint) for path, message, hint in broken]
     return (None if causes else model), _distinct(causes)
 
 
@@ -89,19 +89,11 @@ class _Explainer:
         self.model_class = model_class
         self.origins = origins
 
-    def origin(self, path: Path) -> Path:
-        """The path as it was written, by the longest part of it that came from somewhere else."""
-        for end in range(len(path), 0, -1):
-            found = self.origins.get(path[:end])
-            if found is not None:
-                return found + path[end:]
-        return path
-
     def cause(self, error: ErrorDetails) -> Cause:
         loc: Path = error["loc"]
         if loc and loc[-1] == "[key]":
             loc = loc[:-1]
-        place = self.origin(loc)
+        place = origin(loc, self.origins)
         message, hint = self._said(error, loc, place)
         return Cause(written(place), message, hint)
 

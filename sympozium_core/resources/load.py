@@ -16,7 +16,7 @@ from sympozium_core.errors import Cause
 from sympozium_core.names import API_VERSION
 from sympozium_core.resources import kinds, rules, shape, spelling
 from sympozium_core.resources.faults import shown
-from sympozium_core.resources.paths import Path
+from sympozium_core.resources.paths import Path, origin, written
 
 if TYPE_CHECKING:
     from sympozium_core.resources.strictness import Resource
@@ -48,6 +48,11 @@ class Loaded(Generic[M]):
     warnings: list[str]
     """For the writer: what is allowed but does not do what it seems to."""
     _written: Mapping[str, Any]
+    _origins: Mapping[Path, Path]
+
+    def as_written(self, path: Path) -> str:
+        """How the writer spelt the field at `path` of the normal form."""
+        return written(origin(path, self._origins))
 
     @cached_property
     def normal(self) -> Object:
@@ -58,10 +63,10 @@ class Loaded(Generic[M]):
 
 def read(obj: Any) -> Loaded[Any]:
     """The object as a model of its kind. Raises Invalid with everything that is wrong with it at once, and nothing else."""
-    kind, normal, warnings, causes, model = _examine(obj)
+    kind, normal, warnings, causes, model, origins = _examine(obj)
     if causes or kind is None:
         raise _invalid(obj, kind, causes)
-    return Loaded(kind, model, warnings, normal)
+    return Loaded(kind, model, warnings, normal, origins)
 
 
 def read_as(model: type[M], obj: Any) -> M:
@@ -88,7 +93,7 @@ def model_of(kind: ResourceType) -> type[Resource]:
     return found
 
 
-def _examine(obj: Any) -> tuple[ResourceType | None, Object, list[str], list[Cause], Any]:
+def _examine(obj: Any) -> tuple[ResourceType | None, Object, list[str], list[Cause], Any, Mapping[Path, Path]]:
     if not isinstance(obj, dict):
         return (
             None,
@@ -96,14 +101,16 @@ def _examine(obj: Any) -> tuple[ResourceType | None, Object, list[str], list[Cau
             [],
             [Cause("", f"is {shown(obj)} instead of an object", "begin with apiVersion, kind, metadata and spec")],
             None,
+            {},
         )
     causes = shape.problems(obj)
     if causes:
-        return None, obj, [], causes, None
+        return None, obj, [], causes, None, {}
     kind, causes = _kind(obj)
     if kind is None:
-        return None, obj, [], causes, None
-    normal, origins = obj, {}
+        return None, obj, [], causes, None, {}
+    normal: Object = obj
+    origins: Mapping[Path, Path] = {}
     spec = obj.get("spec")
     warnings: list[str] = []
     if isinstance(spec, dict):
@@ -112,7 +119,7 @@ def _examine(obj: Any) -> tuple[ResourceType | None, Object, list[str], list[Cau
         causes = respelt.causes
         warnings = rules.warnings(kind.kind, respelt.spec)
     model, faults = _validated(kind, normal, origins)
-    return kind, normal, warnings, causes + faults, model
+    return kind, normal, warnings, causes + faults, model, origins
 
 
 def _validated(kind: ResourceType, normal: Object, origins: Mapping[Path, Path]) -> tuple[Any, list[Cause]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 Path: TypeAlias = tuple[Any, ...]
@@ -23,3 +24,12 @@ def written(path: Path) -> str:
         else:
             parts.append(f"[{str(step)[:MAX_KEY]!r}]")
     return "".join(parts)
+
+
+def origin(path: Path, origins: Mapping[Path, Path]) -> Path:
+    """The path as it was written, by the longest part of it that came from somewhere else."""
+    for end in range(len(path), 0, -1):
+        found = origins.get(path[:end])
+        if found is not None:
+            return found + path[end:]
+    return path

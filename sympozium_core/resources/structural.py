@@ -71,8 +71,14 @@ def _object(made: Schema, schema: Mapping[str, Any], definitions: Mapping[str, A
             made[PRESERVE] = True
     elif isinstance(additional, dict):
         made["additionalProperties"] = convert(additional, definitions)
+    elif patterns := schema.get("patternProperties"):  # keys with a pattern: a CRD cannot say it, admission checks it
+        if len(patterns) != 1:
+            raise NotStructural(f"several patterns of keys: {list(patterns)}")
+        made["additionalProperties"] = convert(next(iter(patterns.values())), definitions)
     elif additional is True:
         made[PRESERVE] = True
+    else:
+        raise NotStructural(f"an object without fields: {schema}")
 
 
 def _property(name: str, parent: Mapping[str, Any], definitions: Mapping[str, Any]) -> Schema:

@@ -79,7 +79,9 @@ class Cli:
 
     def arguments(self, *arguments: str) -> dict[str, Any]:
         environment = {**os.environ, "SYMPOZIUM_DATA_DIR": str(self.data), "COLUMNS": "120", **self.environment}
-        environment.pop("OPENAI_API_KEY", None)
+        for name in ("OPENAI_API_KEY", "SYMPOZIUM_CONTEXT"):
+            if name not in self.environment:
+                environment.pop(name, None)
         return {"args": [*SYMPOZIUM, *arguments], "env": environment, "text": True}
 
     def __call__(self, *arguments: str, stdin: str = "", code: int | None = 0) -> Done:

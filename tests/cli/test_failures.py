@@ -35,6 +35,8 @@ def test_each_cause_is_said_once() -> None:
     assert explain(Invalid(message, causes=list(CAUSES))) == (
         'error: AgentRun "x" is invalid\n  - spec.a: is missing (such as 1)\n  - spec.b: is 7'
     )
+    of_a_real_server = "x is invalid: [" + ", ".join(map(str, CAUSES)) + "]"
+    assert explain(Invalid(of_a_real_server, causes=list(CAUSES))).startswith("error: x is invalid\n  - spec.a: ")
     assert explain(Refused(CAUSES)) == "error: 2 problems\n  - spec.a: is missing (such as 1)\n  - spec.b: is 7"
     assert explain(Refused(CAUSES[:1])) == "error: spec.a: is missing (such as 1)"
     assert explain(NotFound("gone", hint="look elsewhere")) == "error: gone (look elsewhere)"

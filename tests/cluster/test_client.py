@@ -206,30 +206,6 @@ async def test_warnings_reach_the_caller() -> None:
     await runner.cleanup()
 
 
-async def test_headers_are_asked_for_each_request() -> None:
-    tokens = iter(["one", "two"])
-    seen: list[str] = []
-
-    async def headers() -> dict[str, str]:
-        return {"Authorization": f"Bearer {next(tokens)}"}
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        seen.append(request.headers["Authorization"])
-        return web.json_response(widget("one"))
-
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    remote = ClusterClient.over_url(f"http://127.0.0.1:{runner.addresses[0][1]}", headers=headers)
-    await remote.get(WIDGET, "default", "one")
-    await remote.get(WIDGET, "default", "one")
-    assert seen == ["Bearer one", "Bearer two"]
-    await remote.close()
-    await runner.cleanup()
-
-
 async def watched(client: Cluster) -> list[str]:
     return [event.type async for event in client.watch(WIDGET, "default", resource_version="1", timeout=0.5)]
 

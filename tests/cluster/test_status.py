@@ -60,3 +60,13 @@ def test_answers_of_other_servers(body: object, code: int, type: type[ApiError])
     error = error_of(body, code)
     assert error.__class__ is type
     assert error.message
+
+
+def test_causes_of_a_real_server_are_said_once_and_have_no_odd_fields() -> None:
+    twice = {"reason": "FieldValueInvalid", "field": "metadata.uid", "message": "field is immutable"}
+    rest = {"field": "<nil>", "message": "some validation rules were not checked"}
+    error = error_of({"kind": "Status", "reason": "Invalid", "details": {"causes": [twice, twice, rest]}}, 422)
+    assert error.causes == (
+        Cause("metadata.uid", "field is immutable"),
+        Cause("", "some validation rules were not checked"),
+    )

@@ -196,6 +196,8 @@ def _run(**spec: Any) -> dict[str, Any]:
         ({"requestedBy": {"username": "jane", "groups": ["a"]}}, True),
         ({"toolPolicy": {"allow": ["read_*"]}}, True),
         ({"toolPolicy": {"allow": ["read file"]}}, False),
+        ({"env": {"NAME": "value"}}, True),
+        ({"env": {"NAME": 1}}, False),
     ],
 )
 def test_schema_and_model_agree_on_a_run(spec: dict[str, Any], good: bool) -> None:
@@ -232,11 +234,13 @@ def test_descriptions_come_from_the_models() -> None:
     assert spec["input"]["description"] == "The same as task."
 
 
-def test_a_union_is_refused_when_the_schema_is_made() -> None:
+def test_what_a_crd_cannot_say_is_refused_when_the_schema_is_made() -> None:
     with pytest.raises(NotStructural):
         convert({"anyOf": [{"type": "string"}, {"type": "boolean"}]}, {})
     with pytest.raises(NotStructural):
         convert({"description": "anything"}, {})
+    with pytest.raises(NotStructural):
+        convert({"type": "object"}, {})
 
 
 def test_making_a_schema_leaves_no_trace() -> None:

@@ -1,0 +1,48 @@
+"""``sympozium upgrade``: brings an installation to the version of this program, and takes away what that version has no more."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from sympozium_core.cli.install import carry_out, check_not_helms
+from sympozium_core.cli.install_options import add_options
+from sympozium_core.cli.target import add_cluster, cluster_of, reach, run_async
+
+if TYPE_CHECKING:
+    from sympozium_core.installer.installed import Installed
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_options(parser)
+    add_cluster(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    return run_async(lambda: _upgrade(arguments))
+
+
+async def _upgrade(arguments: argparse.Namespace) -> int:
+    from sympozium_core.installer.installed import find_installed
+
+    async with reach(cluster_of(arguments)) as target:
+        before = await find_installed(target.cluster)
+        _check(before)
+        return await carry_out(target.cluster, arguments, before)
+
+
+def _check(before: Installed | None) -> None:
+    """Raises Permanent where there is nothing to upgrade, NotFound where nothing is installed."""
+    from sympozium_core.contracts.cluster import NotFound
+    from sympozium_core.errors import Permanent
+    from sympozium_core.installer.installed import own_version
+    from sympozium_core.installer.versions import is_older
+
+    if before is None:
+        raise NotFound("Sympozium is not installed on this cluster", hint="sympozium install")
+    check_not_helms(before)
+    if is_older(own_version(), before.version):
+        raise Permanent(
+            f"version {before.version} is installed, and this is the older version {own_version()}",
+            hint="an older version may not understand what the newer one has stored; upgrade this program: pip install -U sympozium-core",
+        )
