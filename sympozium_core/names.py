@@ -13,11 +13,41 @@ DEFAULT_NAMESPACE = "default"
 # Labels, written by the run factory and the controllers, read by selectors and by people.
 LABEL_INSTANCE = f"{GROUP}/instance"
 LABEL_RUN = f"{GROUP}/agent-run"
+LABEL_RUN_UID = f"{GROUP}/agent-run-uid"  # on what the controller makes for one run: names are used again, UIDs are not
 LABEL_SOURCE = f"{GROUP}/source"
 LABEL_COMPONENT = f"{GROUP}/component"
 LABEL_PERSONA_PACK = f"{GROUP}/persona-pack"
 LABEL_PERSONA = f"{GROUP}/persona"
 LABEL_BUILTIN = f"{GROUP}/builtin"
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+LABEL_PART_OF = "app.kubernetes.io/part-of"
+MANAGED_BY = "sympozium"
+
+# On the pods of runs on a cluster, written by the sandbox driver; read by the bus's users, NetworkPolicies and sweeps.
+LABEL_POD = f"{GROUP}/pod"
+LABEL_NETWORK = f"{GROUP}/network"
+LABEL_MEMORY = f"{GROUP}/memory"
+COMPONENT_RUN = "agent-run"
+# Of the pods of the event bus (app.kubernetes.io/component), written by the installation; selected by the NetworkPolicies of runs.
+COMPONENT_NATS = "nats"
+# On a NetworkPolicy: what it was made of, as JSON, so that it can be made again when the API server's addresses change.
+ANNOTATION_NETWORK = f"{GROUP}/network"
+# On what the controller makes for one run: ``namespace/name`` of the AgentRun.
+ANNOTATION_RUN = f"{GROUP}/agent-run"
+ANNOTATION_BUS_CA = f"{GROUP}/bus-ca"
+# What a bridge's projected ServiceAccount token is for: no API server takes it.
+BUS_AUDIENCE = "sympozium"
+
+# The control plane on a cluster: made by the installation or the controller, found by the others under these names.
+ACCOUNT_CONTROLLER = "sympozium-controller"
+SERVICE_WEBHOOK = "sympozium-webhook"
+SERVICE_NATS = "sympozium-nats"
+SECRET_BUS = "sympozium-bus"  # nkey seeds, one a key: see `installation.bus`
+CONFIG_NATS = "sympozium-nats"
+SECRET_AUTHORITY = "sympozium-authority"
+SECRET_WEBHOOK_TLS = "sympozium-webhook-tls"
+SECRET_NATS_TLS = "sympozium-nats-tls"
+WEBHOOKS = "sympozium"  # the MutatingWebhookConfiguration, and the ValidatingWebhookConfiguration
 
 # The AgentRun controller's: the pod of the run is gone before the object is.
 FINALIZER_RUN = f"{GROUP}/agentrun"
@@ -30,6 +60,27 @@ ENV_CONTAINER = "SYMPOZIUM_CONTAINER"
 
 # Where one process learns of another, set by `sympozium serve` or by a Deployment.
 ENV_DATA_DIR = "SYMPOZIUM_DATA_DIR"
+# The context of the kubeconfig whose cluster commands speak to; without it (and without --context) they speak to this machine.
+ENV_CONTEXT = "SYMPOZIUM_CONTEXT"
+
+# The processes of a cluster, set by the Deployments of `sympozium install`, read by `settings`.
+ENV_NAMESPACE = "SYMPOZIUM_NAMESPACE"
+ENV_BUS_ADDRESS = "SYMPOZIUM_BUS_ADDRESS"  # of the bridge too: tls://host:port
+ENV_BUS_SEED_FILE = "SYMPOZIUM_BUS_SEED_FILE"
+ENV_BUS_CA_FILE = "SYMPOZIUM_BUS_CA_FILE"  # of the bridge too
+ENV_ACCOUNT_SEED_FILE = "SYMPOZIUM_ACCOUNT_SEED_FILE"
+ENV_SYSTEM_SEED_FILE = "SYMPOZIUM_SYSTEM_SEED_FILE"
+ENV_SANDBOX = "SYMPOZIUM_SANDBOX"
+ENV_HEALTH_PORT = "SYMPOZIUM_HEALTH_PORT"
+ENV_MAX_CONCURRENT_RUNS = "SYMPOZIUM_MAX_CONCURRENT_RUNS"
+ENV_MAX_RUN_HISTORY = "SYMPOZIUM_MAX_RUN_HISTORY"
+ENV_WEBHOOK_PORT = "SYMPOZIUM_WEBHOOK_PORT"
+ENV_CERTIFICATE_DIR = "SYMPOZIUM_CERTIFICATE_DIR"
+ENV_CA_SECRET = "SYMPOZIUM_CA_SECRET"
+ENV_BUS_KEYS = "SYMPOZIUM_BUS_KEYS"  # "make": the keys of the bus are the installation's own
+ENV_RUNNER_IMAGE = "SYMPOZIUM_RUNNER_IMAGE"  # of agent and bridge; read by the sandbox driver
+ENV_SKILL_IMAGE = "SYMPOZIUM_SKILL_IMAGE"  # of sidecars that an installed package serves; read by the sandbox driver
+ENV_IMAGE_PULL_POLICY = "SYMPOZIUM_IMAGE_PULL_POLICY"  # read by the sandbox driver
 
 # Entry point groups.
 GROUP_PROVIDERS = "sympozium.providers"
@@ -106,3 +157,5 @@ ENV_TMP = "SYMPOZIUM_TMP"  # default /tmp
 ENV_VOLUMES = "SYMPOZIUM_VOLUMES"  # folder with one volume a container, by container name: agent/, skill-shell/
 ENV_BUS_CREDENTIAL = "SYMPOZIUM_BUS_CREDENTIAL"  # JSON file, mode 0600: {"address", "token", "pod"}
 ENV_MODEL_LISTEN = "SYMPOZIUM_MODEL_LISTEN"  # "unix" (agent/model.sock), "127.0.0.1:0" or "127.0.0.1:4180"
+ENV_CREDENTIALS = "SYMPOZIUM_CREDENTIALS"  # folder with one folder a container that gets a Kubernetes token
+ENV_BUS_TOKEN_FILE = "SYMPOZIUM_BUS_TOKEN_FILE"  # with ENV_BUS_ADDRESS: on a cluster, in the place of the credential file

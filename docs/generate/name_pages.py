@@ -59,7 +59,7 @@ REASONS = {
     names.Reason.APPROVAL_TIMEOUT: _LATER,
     names.Reason.TIMEOUT: "Not finished within `spec.timeout`.",
     names.Reason.OUT_OF_MEMORY: "A container of the pod needed more memory than it may have.",
-    names.Reason.EVICTED: "Not used in this version; kept for clusters.",
+    names.Reason.EVICTED: "The cluster took the pods of the run away again and again, or one used more of its node than it may.",
     names.Reason.CANCELLED: "As the phase of that name.",
     names.Reason.INFRASTRUCTURE_ERROR: "The pod went away without a result, in each of its attempts; or something in Sympozium itself is broken.",
 }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from sympozium_core.admission.lookup import Lookup
+from sympozium_core.admission.references import References, references, run_model
 from sympozium_core.contracts.cluster import Review, User, Verdict
 from sympozium_core.errors import Cause
 from sympozium_core.names import FINALIZER_RUN, LABEL_INSTANCE, Tool
@@ -14,9 +16,15 @@ from sympozium_core.planning.factory import label_value
 from sympozium_core.planning.policy import DEFAULT_POLICY, EffectivePolicy
 from sympozium_core.planning.review import review_run
 from sympozium_core.resources import load
+from sympozium_core.resources.kinds import AGENT_RUN, SYMPOZIUM_INSTANCE
+
+AskRights = Callable[[References], Awaitable[list[Cause]]]
+"""Whether the writer may make these references."""
 
 
-async def review(lookup: Lookup, review: Review, run: Mapping[str, Any], warnings: tuple[str, ...]) -> Verdict:
+async def review(
+    lookup: Lookup, rights: AskRights, review: Review, run: Mapping[str, Any], warnings: tuple[str, ...]
+) -> Verdict:
     """`run` is the object under review in normal form."""
     assert review.object is not None
     if review.operation == "UPDATE":
@@ -45,6 +53,7 @@ async def review(lookup: Lookup, review: Review, run: Mapping[str, Any], warning
         )
         return Verdict(causes=(missing,))
     causes = review_run(run, instance, policy, await lookup.sandbox()) + lookup.hooks(run, instance)
+    causes += await rights(_own_references(run, instance))
     if causes:
         return Verdict(causes=tuple(causes))
     return Verdict(object=_stamped(review.object, name, review.user), warnings=(*warnings, *_to_know(policy)))
@@ -65,13 +74,23 @@ def _changes(review: Review, run: Mapping[str, Any]) -> list[Cause]:
     return causes
 
 
+def _own_references(run: Mapping[str, Any], instance: Mapping[str, Any]) -> References:
+    """What the run does not inherit from its instance, whose writer was asked already."""
+    model = run_model(run, instance)
+    own = references(AGENT_RUN, run["spec"]).beyond(references(SYMPOZIUM_INSTANCE, instance["spec"]))
+    return replace(own, secrets=(*own.secrets, model)) if model is not None else own
+
+
 def _stamped(obj: Mapping[str, Any], instance: str, user: User) -> dict[str, Any]:
-    """What the server knows better than the writer: who asks, and that the run is held until its pod is gone."""
+    """What the server knows better than the writer: who asks, and that the run is held until its pod is gone.
+
+    Stamping what is stamped changes nothing: a second review sees by that whether somebody came in between.
+    """
     stamped = copy.deepcopy(dict(obj))
     stamped["spec"]["requestedBy"] = {"username": user.name, "groups": list(user.groups)}
     metadata = stamped["metadata"]
     metadata["labels"] = {**(metadata.get("labels") or {}), LABEL_INSTANCE: label_value(instance)}
-    metadata["finalizers"] = sorted({*(metadata.get("finalizers") or ()), FINALIZER_RUN})
+    metadata["finalizers"] = list(dict.fromkeys((*(metadata.get("finalizers") or ()), FINALIZER_RUN)))
     stamped.pop("status", None)
     return stamped
 

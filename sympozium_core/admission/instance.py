@@ -9,9 +9,9 @@ from sympozium_core.admission.lookup import Lookup
 from sympozium_core.planning.policy import DEFAULT_POLICY
 
 
-async def warnings(lookup: Lookup, instance: Mapping[str, Any]) -> list[str]:
+async def warnings(lookup: Lookup, namespace: str, instance: Mapping[str, Any]) -> list[str]:
     """References may come later, in the order in which the user likes to apply: so these are warnings, and a run is what is refused."""
-    namespace, spec = instance["metadata"].get("namespace") or "default", instance["spec"]
+    spec = instance["spec"]
     found: list[str] = []
     policy = spec.get("policyRef") or DEFAULT_POLICY
     if await lookup.policy(namespace, policy) is None:
@@ -23,6 +23,6 @@ async def warnings(lookup: Lookup, instance: Mapping[str, Any]) -> list[str]:
             )
     for skill in spec.get("skills") or []:
         name = skill.get("skillPackRef") or ""
-        if name and not await lookup.skill_exists(namespace, name):
+        if name and await lookup.skill_pack(namespace, name) is None:
             found.append(f"there is no skill {name!r} yet; apply its SkillPack or pip install its package")
     return found

@@ -5,8 +5,10 @@ What would change what a run does is not here: `planning.plan` refuses such a ru
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
+
+from sympozium_core.contracts.sandbox import Feature
 
 _KINDS: Mapping[str, str] = {
     "SympoziumSchedule": "schedules do not fire in this version",
@@ -21,23 +23,31 @@ _FIELDS: Mapping[str, Mapping[str, str]] = {
         "memory": "memory is not available in this version: runs start with none",
         "observability": "telemetry export is not available in this version: nothing is exported",
         "webEndpoint": "web endpoints are not available in this version: nothing is exposed",
-        "imagePullSecrets": "embedded runs pull no images",
+        "imagePullSecrets": "runs pull no images here",
         "agents.default.subagents": "runs that start runs are not available in this version",
-        "agents.default.sandbox.image": "embedded runs pull no images",
+        "agents.default.sandbox.image": "commands run in the sidecar of a skill, whose image counts",
     },
     "SympoziumPolicy": {
-        "imagePolicy": "embedded runs pull no images, so there is nothing to restrict",
+        "imagePolicy": "runs pull no images here, so there is nothing to restrict",
         "lifecyclePolicy": "runs with lifecycle hooks are refused in this version, so there is nothing to restrict",
         "modelPolicy.allowedNamespaces": "there are no models of a cluster in this version, so there is nothing to restrict",
     },
 }
 
 
-def not_yet(kind: str, spec: Mapping[str, Any]) -> list[str]:
+_WHERE: Mapping[str, Feature] = {"imagePullSecrets": "images", "imagePolicy": "images"}
+"""Fields that act where the runtime has the feature."""
+
+
+def not_yet(kind: str, spec: Mapping[str, Any], features: Collection[Feature]) -> list[str]:
     """A line for each field of `spec` (in normal form) that is set and does not act, or one for the whole kind."""
     if kind in _KINDS:
         return [f"stored, but {_KINDS[kind]}"]
-    return [f"spec.{path}: {because}" for path, because in _FIELDS.get(kind, {}).items() if _is_set(spec, path)]
+    return [
+        f"spec.{path}: {because}"
+        for path, because in _FIELDS.get(kind, {}).items()
+        if _is_set(spec, path) and _WHERE.get(path) not in features
+    ]
 
 
 def _is_set(spec: Mapping[str, Any], path: str) -> bool:

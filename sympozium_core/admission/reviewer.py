@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from sympozium_core.admission import agentrun, instance
-from sympozium_core.admission.lookup import Lookup
+from typing import Any
+
+from sympozium_core.admission import agentrun, instance, rights, skillpack
+from sympozium_core.admission.lookup import Lookup, Rights
 from sympozium_core.admission.not_yet import not_yet
+from sympozium_core.admission.references import References, references
 from sympozium_core.contracts.cluster import Invalid, Review, Verdict
 from sympozium_core.errors import Cause
 from sympozium_core.names import GROUP
 from sympozium_core.resources import load
-from sympozium_core.resources.kinds import AGENT_RUN, SYMPOZIUM_INSTANCE
+from sympozium_core.resources.kinds import AGENT_RUN, SKILL_PACK, SYMPOZIUM_INSTANCE
 
 CONTROL_PLANE = "system:sympozium:"
-"""How the names of the control plane's own users begin."""
+"""How the names of the embedded control plane's own users begin."""
+EMBEDDED = frozenset((f"{CONTROL_PLANE}controller",))
 
 
 class Reviewer:
-    """Implements `contracts.cluster.Admission`."""
+    """Implements `contracts.cluster.Admission`. `control_plane` are the users who write status, and who copy references that were asked about."""
 
-    def __init__(self, lookup: Lookup) -> None:
+    def __init__(self, lookup: Lookup, asked: Rights, *, control_plane: frozenset[str] = EMBEDDED) -> None:
         self._lookup = lookup
+        self._rights = asked
+        self._control_plane = control_plane
 
     async def review(self, review: Review) -> Verdict:
         if review.operation == "DELETE" or review.object is None or review.kind.group != GROUP:
             return Verdict(object=review.object)
         if review.subresource == "status":
-            return _review_status(review)
+            return self._status(review)
         if review.operation == "UPDATE" and review.object["metadata"].get("deletionTimestamp"):
             return Verdict(object=review.object)  # a finalizer must always be able to go
         try:
@@ -33,17 +39,46 @@ class Reviewer:
         except Invalid as error:
             return Verdict(causes=error.causes, invalid=True)
         if review.kind == AGENT_RUN:
-            return await agentrun.review(self._lookup, review, loaded.normal, tuple(loaded.warnings))
-        warnings = [*loaded.warnings, *not_yet(review.kind.kind, loaded.normal["spec"])]
+
+            async def ask(new: References) -> list[Cause]:
+                return await self._may_refer(review, loaded, new)
+
+            return await agentrun.review(self._lookup, ask, review, loaded.normal, tuple(loaded.warnings))
+        return await self._other(review, loaded)
+
+    async def _other(self, review: Review, loaded: load.Loaded[Any]) -> Verdict:
+        normal = loaded.normal
+        causes = skillpack.causes(normal) if review.kind == SKILL_PACK else []
+        new = references(review.kind, normal["spec"])
+        if review.operation == "UPDATE":
+            new = new.beyond(_before(review))
+        causes += await self._may_refer(review, loaded, new)
+        if causes:
+            return Verdict(causes=tuple(causes))
+        features = (await self._lookup.sandbox()).features
+        warnings = [*loaded.warnings, *not_yet(review.kind.kind, normal["spec"], features)]
         if review.kind == SYMPOZIUM_INSTANCE:
-            warnings += await instance.warnings(self._lookup, loaded.normal)
+            warnings += await instance.warnings(self._lookup, review.namespace or "", normal)
         return Verdict(object=review.object, warnings=tuple(warnings))
 
+    async def _may_refer(self, review: Review, loaded: load.Loaded[Any], new: References) -> list[Cause]:
+        if review.user.name in self._control_plane:
+            return []
+        writer = rights.Writer(review.user, review.namespace or "", self._rights, loaded.as_written)
+        return await rights.review(writer, self._lookup, new)
 
-def _review_status(review: Review) -> Verdict:
-    """Only the control plane says what became of a run: a status that others may write proves nothing."""
-    if review.kind == AGENT_RUN and not review.user.name.startswith(CONTROL_PLANE):
-        return Verdict(
-            causes=(Cause("status", "only the controller may write a run's status", "set spec.cancel to stop a run"),)
-        )
-    return Verdict(object=review.object)
+    def _status(self, review: Review) -> Verdict:
+        """Only the control plane says what became of a run: a status that others may write proves nothing."""
+        if review.kind == AGENT_RUN and review.user.name not in self._control_plane:
+            return Verdict(
+                causes=(Cause("status", "only the controller may write a run's status", "set spec.cancel to stop a run"),)
+            )
+        return Verdict(object=review.object)
+
+
+def _before(review: Review) -> References:
+    """Of the object as it was. One that cannot be read any more counts for nothing: all of the new one's references are new."""
+    try:
+        return references(review.kind, load.normalise(review.old_object)["spec"])
+    except Invalid:
+        return References()

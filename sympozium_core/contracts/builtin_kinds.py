@@ -23,6 +23,7 @@ SECRET: Final = _core("Secret", "secrets")
 SERVICE: Final = _core("Service", "services", "svc", status=True)
 SERVICE_ACCOUNT: Final = _core("ServiceAccount", "serviceaccounts", "sa")
 
+DAEMON_SET: Final = _core("DaemonSet", "daemonsets", "ds", group="apps", status=True)
 DEPLOYMENT: Final = _core("Deployment", "deployments", "deploy", group="apps", status=True)
 STATEFUL_SET: Final = _core("StatefulSet", "statefulsets", "sts", group="apps", status=True)
 JOB: Final = _core("Job", "jobs", group="batch", status=True)
@@ -33,7 +34,12 @@ RUNTIME_CLASS: Final = _core("RuntimeClass", "runtimeclasses", group="node.k8s.i
 STORAGE_CLASS: Final = _core("StorageClass", "storageclasses", "sc", group="storage.k8s.io", namespaced=False)
 POD_DISRUPTION_BUDGET: Final = _core("PodDisruptionBudget", "poddisruptionbudgets", "pdb", group="policy", status=True)
 HORIZONTAL_POD_AUTOSCALER: Final = ResourceType(
-    "autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", short_names=("hpa",)
+    "autoscaling",
+    "v2",
+    "HorizontalPodAutoscaler",
+    "horizontalpodautoscalers",
+    short_names=("hpa",),
+    singular="horizontalpodautoscaler",
 )
 
 _RBAC = "rbac.authorization.k8s.io"

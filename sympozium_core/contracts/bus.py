@@ -1,7 +1,7 @@
 """The event bus: durable journals, durable consumers, and framed requests; a port with two implementations and one contract suite.
 
-Implementations: `sympozium_core.bus.jetstream` (NATS JetStream) and `sympozium_core.embedded.bus` (SQLite in the server's process, and a
-client of it over a Unix socket for the bridge). Subjects are NATS subjects: tokens joined by dots, ``*`` one token, ``>`` the rest.
+Implementations: `sympozium_core.bus.jetstream` (NATS JetStream), with `sympozium_core.bus.run_bus` for the bridge, and
+`sympozium_core.embedded.bus` (SQLite in the server's process, and a client of it over a Unix socket for the bridge). Subjects are NATS subjects: tokens joined by dots, ``*`` one token, ``>`` the rest.
 Framed calls (`sympozium_core.bus.calls`) are written once, on `publish` and `subscribe`.
 """
 
@@ -145,10 +145,6 @@ class Bus(ABC):
     @abstractmethod
     async def subscribe(self, subject: str, *, queue: str = "") -> Subscription:
         """Listens; of several with the same `queue`, each message goes to one. Appends are heard too, with sequence 0."""
-
-    @abstractmethod
-    def inbox(self) -> str:
-        """A new subject that only this user may subscribe, for replies."""
 
     @abstractmethod
     async def put_object(self, name: str, data: AsyncIterator[bytes]) -> int:

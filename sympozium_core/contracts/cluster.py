@@ -6,7 +6,8 @@ embedded REST face) and the store in `sympozium_core.embedded`. Semantics are th
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -47,6 +48,9 @@ class User:
 
     name: str
     groups: tuple[str, ...] = ()
+    uid: str = ""
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    """What the authenticator knows beyond; asked about and impersonated together with the rest."""
 
 
 @dataclass(frozen=True)
@@ -183,8 +187,12 @@ class Cluster(Protocol):
         uid: str = "",
         resource_version: str = "",
         propagation: Propagation = "Background",
+        grace: int | None = None,
     ) -> Object:
-        """Returns the object as it was left: with a deletionTimestamp when finalizers hold it."""
+        """Returns the object as it was left: with a deletionTimestamp when finalizers hold it.
+
+        `grace` is the seconds in which a Pod may end (None: its own; 0: whoever runs it is not asked); other kinds have no use for it.
+        """
 
     def watch(
         self,
@@ -199,6 +207,22 @@ class Cluster(Protocol):
         """Events after `resource_version`, in order, with bookmarks; ends after `timeout` seconds (0: when closed). Raises Gone."""
 
     async def close(self) -> None: ...
+
+
+Followed = Callable[[Mapping[str, Any] | None, Mapping[str, Any] | None], None]
+"""Told (None, new) of an object that appears, (old, new) of one that changes, (old, None) of one that is gone; from the event loop's thread.
+
+It never awaits. What it is told is shared, so never to be changed, at any depth.
+"""
+
+
+class Follow(Protocol):
+    def __call__(self, kind: ResourceType, changed: Followed, *, labels: str = "") -> AbstractAsyncContextManager[None]:
+        """Tells of all objects of a kind with these labels, in every namespace, for as long as the context is open.
+
+        Opened, it has told of all that there was. It survives every failure of the cluster, and nothing is told twice or missed; raises
+        Temporary when it cannot begin.
+        """
 
 
 @dataclass(frozen=True)
@@ -225,6 +249,15 @@ class Verdict:
     warnings: tuple[str, ...] = ()
     invalid: bool = False
     """True when the causes are faults of the object (422), False when a rule forbids it (403)."""
+
+    def refusal(self, kind: ResourceType, name: str) -> ApiError | None:
+        """The error that says every cause to who wrote the object called `name`; None for what is admitted."""
+        if not self.causes:
+            return None
+        text = "; ".join(str(cause) for cause in self.causes)
+        if self.invalid:
+            return Invalid(f'{kind.kind} "{name}" is invalid: {text}', causes=self.causes)
+        return Forbidden(f'{kind.resource} "{name}" is forbidden: {text}', causes=self.causes)
 
 
 class Admission(Protocol):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from sympozium_core.contracts.cluster import Cluster
+from sympozium_core.contracts.cluster import Cluster, Follow
 from sympozium_core.contracts.plan import PodPlan
 
 Promise = Literal["credentials", "filesystem", "network", "processes"]
@@ -49,6 +49,9 @@ class PodStatus:
     containers: Mapping[str, ContainerStatus] = field(default_factory=dict)
     lost: bool = False
     """Ended with the runtime itself (the server stopped or died, a node went), not by its own doing: no failure of the run's."""
+    message: str = ""
+    """Why it is not running yet, or what ended it from outside, as ``Reason: text`` with one CamelCase word before the colon; empty when
+    it only takes its time, and when the containers say it all."""
 
     def worst(self) -> ContainerStatus | None:
         """The container that best explains the end: out of memory first, then any other failure."""
@@ -63,13 +66,20 @@ class SandboxContext:
     data_dir: Path
     """A directory of its own, mode 0700, that outlives the process."""
     bus_address: str
-    """Where a bridge finds the bus: ``unix:///path`` or ``nats://host:port``."""
+    """Where a bridge finds the bus: ``unix:///path``, ``nats://host:port`` or ``tls://host:port``."""
     bridge_credential: Callable[[str], str]
     """Makes the bus token of the pod with this id. The driver hands it to the bridge, as `token` of its credential file, and to nobody else."""
     changed: Callable[[str], None]
     """To be called with a pod's id, from the event loop's thread, whenever `observe` would answer something new."""
     cluster: Cluster | None = None
     """The Kubernetes API, for a driver that starts pods there; None on a machine without a cluster."""
+    follow: Follow | None = None
+    """Follows objects of `cluster`; there where that is."""
+    bus_ca: str = ""
+    """The authority of the bus's certificate, PEM, for ``tls://``; empty: one that every machine knows."""
+    namespace_of: Callable[[str], str] = field(default=lambda pod_id: "")
+    """Where the pod with this id belongs, as the runs say it; empty for a pod that no run knows. Objects of a cluster are believed by
+    this alone: whoever may write in one namespace can make a Job there by the name of another's pod."""
     bridge_command: tuple[str, ...] = ()
     """The command line that plans will give for bridges, for a driver that can get something ready; empty when it is not known."""
 
@@ -81,6 +91,8 @@ class Sandbox(ABC):
     """What this runtime keeps; what is missing from `ALL_PROMISES` is said at every use, and some policies refuse it."""
     features: ClassVar[frozenset[Feature]] = frozenset()
     """What only some runtimes have; a plan that needs one that is missing here is refused."""
+    keeps_workspace: ClassVar[bool] = True
+    """Whether a pod can go on with the /workspace of an earlier one. Where not, the model is told that it was lost."""
 
     @abstractmethod
     async def check(self) -> Availability:
@@ -92,9 +104,11 @@ class Sandbox(ABC):
 
     @abstractmethod
     async def start(self, pod_id: str, plan: PodPlan, *, workspace_of: str = "") -> None:
-        """Starts the pod; returns when its processes exist, not when they are ready. A pod that exists already is left alone.
+        """Starts the pod; returns when its processes exist or will by themselves, not when they are ready. A pod that exists already is left
+        alone.
 
-        `workspace_of` is an earlier pod of the same run whose /workspace this one goes on with. Raises Temporary or Permanent.
+        `workspace_of` is an earlier pod of the same run whose /workspace this one goes on with, where `keeps_workspace` is true. Raises
+        Temporary or Permanent.
         """
 
     @abstractmethod
@@ -107,7 +121,10 @@ class Sandbox(ABC):
 
     @abstractmethod
     async def remove(self, pod_id: str, *, keep_workspace: bool = False) -> None:
-        """Stops at once and leaves nothing: no process, file or mount (a kept workspace goes with its next pod's removal)."""
+        """Stops at once and leaves nothing: no process, file or mount (a kept workspace goes with its next pod's removal).
+
+        On a cluster the last processes end within seconds of its return; to wait for that, `stop` first.
+        """
 
     @abstractmethod
     async def pods(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""A skill that pip installs: a SkillPack resource, and how to start its tool server where there is no container image."""
+"""A skill that pip installs: a SkillPack resource, and how to start its tool server where the pack is not a container image of its own."""
 
 from __future__ import annotations
 
@@ -8,15 +8,24 @@ from typing import Any
 
 
 class Skill(ABC):
-    """Loaded by the control plane only; the tool server itself is a process of its own (see `sympozium_core.sidecar`)."""
+    """Loaded by the control plane only; the tool server itself is a process of its own (see `sympozium_core.sidecar`).
+
+    The server finds its volume at ``/ipc``, or where ``SYMPOZIUM_IPC`` says.
+    """
 
     @abstractmethod
     def pack(self) -> Mapping[str, Any]:
         """The SkillPack object in its JSON form, without a namespace. `metadata.name` equals the entry point's name."""
 
-    def command(self) -> Sequence[str]:
-        """Command line of the tool server in this environment; empty when the skill is instructions only.
+    def module(self) -> str:
+        """The Python module that serves the tools, started as ``python -m`` would, with the standard library, `sympozium_core.sidecar` and
+        its own package: on this machine, and on a cluster in the image of Sympozium's Python skills. Empty for a skill without one.
+        """
+        return ""
 
-        The server finds its volume at ``/ipc``, or where ``SYMPOZIUM_IPC`` says.
+    def command(self) -> Sequence[str]:
+        """Command line of a tool server that is no Python module, on this machine; on a cluster the pack's image serves.
+
+        Empty where `module` says it, and for a skill that is instructions only.
         """
         return ()

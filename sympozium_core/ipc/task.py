@@ -71,6 +71,8 @@ class Resume:
     messages: tuple[Mapping[str, Any], ...]
     tool_results: Mapping[str, ToolResult]
     unknown: frozenset[str]
+    workspace_lost: bool = False
+    """/workspace is empty: what earlier attempts made there is gone."""
 
 
 @dataclass(frozen=True)
@@ -195,6 +197,7 @@ def _resume(fields: Fields) -> Resume:
         messages=tuple(message.data for message in messages),
         tool_results=parsed,
         unknown=frozenset(fields.texts("unknown", MAX_MESSAGES, 64, IDENTIFIER)),
+        workspace_lost=fields.flag("workspaceLost"),
     )
 
 
@@ -210,4 +213,5 @@ def _resume_to_json(resume: Resume) -> dict[str, Any]:
         "messages": [dict(message) for message in resume.messages],
         "toolResults": {call: result.to_json() for call, result in resume.tool_results.items()},
         "unknown": sorted(resume.unknown),
+        "workspaceLost": resume.workspace_lost,
     }

@@ -47,8 +47,12 @@ def build_run(
     }
 
 
-def label_value(name: str) -> str:
-    """`name` as a label value of at most 63 characters: a longer one keeps its head and a digest of the whole."""
-    if len(name) <= NAME_LIMIT:
+def label_value(name: str, *, reserve: int = 0) -> str:
+    """`name` as a label value of at most 63 characters: a longer one keeps its head and a digest of the whole.
+
+    `reserve` leaves room for as many characters more.
+    """
+    limit = NAME_LIMIT - reserve
+    if len(name) <= limit:
         return name
-    return f"{name[: NAME_LIMIT - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"{name[: limit - 9].rstrip('-.')}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sympozium_core.contracts.plan import ModelRef
-from sympozium_core.contracts.sandbox import Promise
+from sympozium_core.contracts.sandbox import Feature, Promise
 from sympozium_core.planning.policy import EffectivePolicy
 
 
@@ -20,7 +20,14 @@ class SkillSource:
     """The SkillPack in normal form."""
     params: Mapping[str, str]
     command: tuple[str, ...] = ()
-    """How an installed package starts its tool server here; empty for none."""
+    """How an installed package starts its tool server on this machine; empty for none."""
+    module: str = ""
+    """Python module of that tool server in the image of Sympozium's skills; empty where the pack's own image is meant."""
+
+    @property
+    def sidecar(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.pack["spec"].get("sidecar") or {}
+        return found
 
 
 @dataclass(frozen=True)
@@ -29,8 +36,9 @@ class SandboxFacts:
 
     name: str
     promises: frozenset[Promise]
-    runtime_classes: bool = False
-    """Can place a pod in a named runtime class (gVisor, Kata)."""
+    features: frozenset[Feature] = frozenset()
+    keeps_workspace: bool = True
+    """A later attempt goes on with the /workspace of the one before."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,14 @@ class RunInputs:
     bridge_command: tuple[str, ...] = ()
     bridge_hooks: tuple[str, ...] = ()
     """Entry points of the installed plugins that the bridge loads, sorted by name."""
+    addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What the names among the policy's `allowed_egress` stand for now (`egress.names_in` says which); none for one that is nowhere."""
+
+
+def default_of(instance: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``spec.agents.default`` of an instance."""
+    found: Mapping[str, Any] = (instance["spec"].get("agents") or {}).get("default") or {}
+    return found
 
 
 def skill_refs(run: Mapping[str, Any], instance: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -58,7 +74,7 @@ def skill_refs(run: Mapping[str, Any], instance: Mapping[str, Any]) -> list[Mapp
 def model_of(run: Mapping[str, Any], instance: Mapping[str, Any]) -> ModelRef:
     """The run's model, field by field falling back on the instance's. The first authRef counts."""
     own = run["spec"].get("model") or {}
-    default = (instance["spec"].get("agents") or {}).get("default") or {}
+    default = default_of(instance)
     auth = (instance["spec"].get("authRefs") or [{}])[0]
     provider = own.get("provider") or auth.get("provider") or ""
     same_provider = not own.get("provider") or own["provider"] == auth.get("provider")

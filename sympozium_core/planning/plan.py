@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from sympozium_core.contracts.plan import (
     Container,
-    DeclaredTool,
+    EgressRule,
+    Identity,
     Limits,
     PodPlan,
-    Resources,
     RunPlan,
     SkillText,
     ToolPolicy,
     ToolServer,
 )
-from sympozium_core.contracts.sandbox import ALL_PROMISES
 from sympozium_core.errors import Cause, Refused
 from sympozium_core.names import NATIVE_TOOLS, Reason, Tool
-from sympozium_core.planning.inputs import RunInputs, SkillSource, model_of
+from sympozium_core.planning.egress import egress
+from sympozium_core.planning.factory import label_value
+from sympozium_core.planning.identities import identity
+from sympozium_core.planning.inputs import RunInputs, SkillSource, default_of, model_of
 from sympozium_core.planning.policy import narrow
 from sympozium_core.planning.review import resources_of
-from sympozium_core.resources import durations, quantities
+from sympozium_core.planning.runtime_class import runtime_class
+from sympozium_core.planning.sidecars import amounts, declared_tools, image_faults, is_served, sidecar, skill_faults
+from sympozium_core.planning.unavailable import notes, unavailable
+from sympozium_core.resources import durations
 
 SHELL_SKILL = "shell"
 """Serves `execute_command` where no skill of the run does: every agent has that tool, if its policy lets it."""
@@ -35,13 +39,18 @@ DEFAULT_PROMPT = (
 
 
 def make_plan(inputs: RunInputs) -> RunPlan:
-    """Raises Refused with reason InfrastructureError when a field of the run cannot act here: nothing is dropped in silence."""
-    causes = [*_model_faults(inputs), *_skill_faults(inputs), *_unavailable(inputs.run, inputs.instance)]
+    """Raises Refused, with reason InfrastructureError when a field of the run cannot act here: nothing is dropped in silence."""
+    causes = [*_model_faults(inputs), *skill_faults(inputs), *unavailable(inputs)]
     if causes:
         raise Refused(causes, reason=Reason.INFRASTRUCTURE_ERROR)
+    if forbidden := image_faults(inputs):
+        raise Refused(forbidden)
     run, spec = inputs.run, inputs.run["spec"]
     tools = narrow(inputs.policy.tools, spec.get("toolPolicy"), "this run's spec")
     skills = _attached(inputs.skills, tools)
+    served = tuple(skill for skill in skills if is_served(skill, inputs.sandbox))
+    identities = tuple(found for skill in served if (found := identity(skill, run["metadata"]["namespace"])))
+    opened, closed = egress(inputs.policy, inputs.addresses) if "egress" in inputs.sandbox.features else ((), ())
     return RunPlan(
         uid=run["metadata"]["uid"],
         namespace=run["metadata"]["namespace"],
@@ -52,13 +61,25 @@ def make_plan(inputs: RunInputs) -> RunPlan:
         model=model_of(run, inputs.instance),
         tools=tools,
         native_tools=tuple(tool for tool in NATIVE_TOOLS if tools.decide(tool).action == "allow"),
-        servers=tuple(ToolServer(skill.name, _declared(skill)) for skill in skills if skill.command),
+        servers=tuple(ToolServer(skill.name, declared_tools(skill)) for skill in served),
         limits=_limits(run, inputs.instance),
         sandbox=inputs.sandbox.name,
-        pod=_pod(inputs, skills),
+        pod=_pod(inputs, skills, identities, opened),
+        identities=identities,
         bridge_hooks=inputs.bridge_hooks,
-        notes=_notes(inputs),
+        notes=(*notes(inputs), *closed),
     )
+
+
+def memory_claim(instance: str) -> str:
+    """Name of the PersistentVolumeClaim with an instance's memory: ``<instance>-memory``. It is a label value of pods as well."""
+    return f"{label_value(instance, reserve=len('-memory'))}-memory"
+
+
+def wants_memory(instance: Mapping[str, Any]) -> bool:
+    """Whether the instance, in either spelling, has a memory that outlives its runs."""
+    memory = instance["spec"].get("memory")
+    return isinstance(memory, Mapping) and memory.get("enabled") is not False
 
 
 def _attached(skills: tuple[SkillSource, ...], tools: ToolPolicy) -> tuple[SkillSource, ...]:
@@ -69,74 +90,49 @@ def _attached(skills: tuple[SkillSource, ...], tools: ToolPolicy) -> tuple[Skill
 
 
 def _limits(run: Mapping[str, Any], instance: Mapping[str, Any]) -> Limits:
-    default = (instance["spec"].get("agents") or {}).get("default") or {}
-    timeout = run["spec"].get("timeout") or default.get("runTimeout")
+    timeout = run["spec"].get("timeout") or default_of(instance).get("runTimeout")
     return replace(Limits(), timeout=durations.seconds(timeout)) if timeout else Limits()
 
 
-def _pod(inputs: RunInputs, skills: tuple[SkillSource, ...]) -> PodPlan:
-    wanted = resources_of(inputs.run, inputs.instance)
-    resources = Resources()
-    if wanted.get("cpu"):
-        resources = replace(resources, cpu=float(quantities.amount(wanted["cpu"])))
-    if wanted.get("memory"):
-        resources = replace(resources, memory=quantities.whole(wanted["memory"]))
+def _pod(
+    inputs: RunInputs, skills: tuple[SkillSource, ...], identities: tuple[Identity, ...], opened: tuple[EgressRule, ...]
+) -> PodPlan:
+    run, instance, features = inputs.run, inputs.instance, inputs.sandbox.features
+    resources = amounts(resources_of(run, instance))
     containers = [
         Container("bridge", "bridge", command=inputs.bridge_command),
         Container("agent", "agent", command=inputs.agent_command, resources=resources, workspace=True, skills=True),
     ]
-    containers += [_sidecar(skill) for skill in skills if skill.command]
+    containers += [sidecar(skill, inputs.sandbox) for skill in skills if is_served(skill, inputs.sandbox)]
     texts = [
         SkillText(skill.name, text["name"], text.get("description") or "", text["content"])
         for skill in skills
         for text in skill.pack["spec"].get("skills") or []
     ]
-    return PodPlan(containers=tuple(containers), skills=tuple(texts))
-
-
-def _sidecar(skill: SkillSource) -> Container:
-    sidecar = skill.pack["spec"].get("sidecar") or {}
-    env = {item["name"]: item.get("value") or "" for item in sidecar.get("env") or []}
-    env |= {skill_variable(key): value for key, value in skill.params.items()}
-    env["SYMPOZIUM_SKILL_PACK"] = skill.name
-    return Container(
-        f"skill-{skill.name}",
-        "skill",
-        command=skill.command,
-        image=sidecar.get("image") or "",
-        env=env,
-        resources=_sidecar_resources(sidecar.get("resources") or {}),
-        workspace=sidecar.get("mountWorkspace") is not False,
+    with_claim = "claims" in features and wants_memory(instance)
+    return PodPlan(
+        containers=tuple(containers),
+        skills=tuple(texts),
+        namespace=run["metadata"]["namespace"],
+        network="api" if identities else "bus",
+        egress=opened,
+        runtime_class=runtime_class(run, instance, inputs.policy) if "runtime-classes" in features else "",
+        image_pull_secrets=_pull_secrets(run, instance) if "images" in features else (),
+        node_selector=_node_selector(run, instance) if "node-selection" in features else {},
+        memory_claim=memory_claim(run["spec"]["instanceRef"]) if with_claim else "",
     )
 
 
-def _sidecar_resources(wanted: Mapping[str, str]) -> Resources:
-    resources = Resources()
-    if wanted.get("cpu"):
-        resources = replace(resources, cpu=float(quantities.amount(wanted["cpu"])))
-    if wanted.get("memory"):
-        resources = replace(resources, memory=quantities.whole(wanted["memory"]))
-    return resources
+def _pull_secrets(run: Mapping[str, Any], instance: Mapping[str, Any]) -> tuple[str, ...]:
+    """The run's and its instance's, each once."""
+    references = [*(run["spec"].get("imagePullSecrets") or ()), *(instance["spec"].get("imagePullSecrets") or ())]
+    return tuple(dict.fromkeys(name for reference in references if (name := reference.get("name"))))
 
 
-def skill_variable(parameter: str) -> str:
-    """``repo`` becomes ``SKILL_REPO``, as in the original."""
-    return "SKILL_" + re.sub(r"[^A-Za-z0-9]", "_", parameter).upper()
-
-
-def _declared(skill: SkillSource) -> tuple[DeclaredTool, ...]:
-    return tuple(
-        DeclaredTool(
-            name=tool["name"],
-            description=tool.get("description") or "",
-            parameters=tool.get("parameters") or {"type": "object", "properties": {}},
-            exec=tuple(tool["exec"]),
-            subcommand=tool.get("subcommand") or "",
-            input_mode=tool.get("inputMode") or "args",
-            positional_args=tuple(tool.get("positionalArgs") or ()),
-        )
-        for tool in (skill.pack["spec"].get("sidecar") or {}).get("tools") or []
-    )
+def _node_selector(run: Mapping[str, Any], instance: Mapping[str, Any]) -> Mapping[str, str]:
+    """The run's model says where it can be asked; the instance's selector holds for what it leaves open."""
+    own = (run["spec"].get("model") or {}).get("nodeSelector") or {}
+    return {**(default_of(instance).get("nodeSelector") or {}), **own}
 
 
 def _model_faults(inputs: RunInputs) -> list[Cause]:
@@ -152,84 +148,3 @@ def _model_faults(inputs: RunInputs) -> list[Cause]:
             Cause("", f"neither the run nor instance {instance!r} names a model", "set spec.provider.model on the instance")
         )
     return found
-
-
-def _skill_faults(inputs: RunInputs) -> list[Cause]:
-    found = [
-        Cause(
-            "spec.skills",
-            f"skill {name!r} is neither a SkillPack in this namespace or the system's nor an installed package",
-            "apply its SkillPack, or pip install its package",
-        )
-        for name in inputs.missing_skills
-    ]
-    for skill in inputs.skills:
-        sidecar = skill.pack["spec"].get("sidecar")
-        if sidecar and not skill.command:
-            found.append(
-                Cause(
-                    "spec.skills",
-                    f"skill {skill.name!r} brings its tools only as container image {sidecar.get('image')!r}, which needs a cluster",
-                    "install the skill's package, or run on a cluster",
-                )
-            )
-        for field in ("secretRef", "hostAccess", "rbac", "clusterRBAC"):
-            if (sidecar or {}).get(field):
-                found.append(
-                    Cause(
-                        "spec.skills",
-                        f"skill {skill.name!r} needs sidecar.{field}, which embedded runs do not have",
-                        "run on a cluster",
-                    )
-                )
-    return found
-
-
-_NOT_HERE: tuple[tuple[str, str], ...] = (
-    ("lifecycle", "hooks before and after a run are not available in this version"),
-    ("imagePullSecrets", "embedded runs pull no images"),
-    ("volumes", "embedded runs mount no further volumes"),
-    ("volumeMounts", "embedded runs mount no further volumes"),
-    ("nodeSelector", "embedded runs have one node"),
-    ("env", "environment for the agent is not available in this version"),
-)
-
-
-def _unavailable(run: Mapping[str, Any], instance: Mapping[str, Any]) -> list[Cause]:
-    """Fields that would change what the run does and cannot act here. (What merely adds something around a run is a note.)"""
-    spec, default = run["spec"], (instance["spec"].get("agents") or {}).get("default") or {}
-    found = [Cause(f"spec.{field}", because, "remove the field") for field, because in _NOT_HERE if spec.get(field)]
-    found += [
-        Cause("", f"the instance sets agents.default.{field}: {because}", "remove the field")
-        for field, because in _NOT_HERE
-        if default.get(field)
-    ]
-    thinking = (spec.get("model") or {}).get("thinking") or default.get("thinking") or "off"
-    if thinking != "off":
-        found.append(
-            Cause(
-                "spec.model.thinking",
-                f"{thinking}: control of the model's thinking is not available in this version",
-                "set off",
-            )
-        )
-    if spec.get("mode") == "server":
-        found.append(Cause("spec.mode", "server runs (web endpoints) are not available in this version", "use mode: task"))
-    if ((spec.get("agentSandbox") or default.get("agentSandbox")) or {}).get("enabled"):
-        found.append(
-            Cause("spec.agentSandbox", "a kernel sandbox (runtimeClass) needs a cluster", "set enabled: false to run embedded")
-        )
-    return found
-
-
-def _notes(inputs: RunInputs) -> tuple[str, ...]:
-    spec = inputs.instance["spec"]
-    notes = list(inputs.policy.notes)
-    missing = sorted(ALL_PROMISES - inputs.sandbox.promises)
-    if missing:
-        notes.append(
-            f"sandbox {inputs.sandbox.name} does not isolate {', '.join(missing)}: use it only with agents and models that you trust"
-        )
-    if spec.get("mcpServers"):
-        notes.append("MCP servers are not available in this version: the run has none of their tools")
-    return tuple(notes)

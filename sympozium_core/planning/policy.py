@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,16 @@ _GATED_TOOLS: Mapping[str, tuple[Tool, ...]] = {
 
 
 @dataclass(frozen=True)
+class Destination:
+    """A place that a policy lets runs reach, as it writes it."""
+
+    host: str
+    """A name, an address or a CIDR."""
+    port: int | None
+    """TCP; None: every port."""
+
+
+@dataclass(frozen=True)
 class EffectivePolicy:
     """What holds for one run, with the reasons kept in words."""
 
@@ -30,16 +40,26 @@ class EffectivePolicy:
     tools: ToolPolicy
     isolation_required: bool
     """The sandbox must keep every promise: `process` will not do."""
+    runtime_class_required: bool = False
+    """Runs only in a kernel sandbox."""
     runtime_class: str = ""
-    """A kernel sandbox that the policy demands."""
+    """The kernel sandbox of runs that need one and name none."""
+    allowed_runtime_classes: tuple[str, ...] | None = None
+    """Those that a run may name; None allows all."""
     max_depth: int | None = None
     max_concurrent: int | None = None
     max_cpu: str = ""
     max_memory: str = ""
     allowed_models: tuple[str, ...] = ()
     """Globs; empty allows all."""
-    notes: tuple[str, ...] = ()
-    """Permissions of the policy that nothing uses in this version."""
+    allowed_registries: tuple[str, ...] | None = None
+    """Where the images of sidecars may come from: registries or paths in them; None allows all."""
+    allowed_egress: tuple[Destination, ...] = ()
+    """What runs may reach besides the event bus, where the runtime can open it."""
+    network_open: bool = False
+    """The policy does not deny the network at large."""
+    host_mounts: bool = False
+    """The policy permits mounts of the node's files."""
 
 
 def effective_policy(name: str, spec: Mapping[str, Any]) -> EffectivePolicy:
@@ -48,19 +68,30 @@ def effective_policy(name: str, spec: Mapping[str, Any]) -> EffectivePolicy:
     sandbox = spec.get("sandboxPolicy") or {}
     subagents = spec.get("subagentPolicy") or {}
     kernel = sandbox.get("agentSandboxPolicy") or {}
+    network = spec.get("networkPolicy") or {}
     return EffectivePolicy(
         name=name,
         template=template,
         tools=_tools(name, template, spec),
         isolation_required=template in _ISOLATING_TEMPLATES or bool(sandbox.get("required")) or bool(kernel.get("required")),
-        runtime_class=(kernel.get("defaultRuntimeClass") or "") if kernel.get("required") else "",
+        runtime_class_required=bool(kernel.get("required")),
+        runtime_class=kernel.get("defaultRuntimeClass") or "",
+        allowed_runtime_classes=_listed(kernel.get("allowedRuntimeClasses")),
         max_depth=subagents.get("maxDepth"),
         max_concurrent=subagents.get("maxConcurrent"),
         max_cpu=str(sandbox.get("maxCPU") or ""),
         max_memory=str(sandbox.get("maxMemory") or ""),
         allowed_models=tuple((spec.get("modelPolicy") or {}).get("allowedModels") or ()),
-        notes=_notes(name, spec),
+        allowed_registries=_listed((spec.get("imagePolicy") or {}).get("allowedRegistries")),
+        allowed_egress=tuple(Destination(rule["host"], rule.get("port")) for rule in network.get("allowedEgress") or ()),
+        network_open=network.get("denyAll") is False,
+        host_mounts=bool(sandbox.get("allowHostMounts")),
     )
+
+
+def _listed(values: Sequence[str] | None) -> tuple[str, ...] | None:
+    """A list that is not there is open, one that is empty allows nothing."""
+    return None if values is None else tuple(values)
 
 
 def narrow(policy: ToolPolicy, tool_policy: Mapping[str, Any] | None, whose: str) -> ToolPolicy:
@@ -95,15 +126,3 @@ def _tools(name: str, template: str, spec: Mapping[str, Any]) -> ToolPolicy:
     default: Action = gating.get("defaultAction") or _TEMPLATE_DEFAULT.get(template, "allow")
     source = "toolGating.defaultAction" if gating.get("defaultAction") else f"template {template or 'Permissive'}"
     return ToolPolicy(default, f"policy {name}: {source} is {default}", tuple(rules))
-
-
-def _notes(name: str, spec: Mapping[str, Any]) -> tuple[str, ...]:
-    """A restriction always holds; a permission that nothing uses yet is said, so that nobody waits for it."""
-    network = spec.get("networkPolicy") or {}
-    sandbox = spec.get("sandboxPolicy") or {}
-    found = []
-    if network.get("denyAll") is False or network.get("allowedEgress"):
-        found.append(f"policy {name} permits network access; runs have none in this version")
-    if sandbox.get("allowHostMounts"):
-        found.append(f"policy {name} permits host mounts; runs have none in this version")
-    return tuple(found)

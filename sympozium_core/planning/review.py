@@ -8,8 +8,9 @@ from typing import Any
 
 from sympozium_core.contracts.sandbox import ALL_PROMISES
 from sympozium_core.errors import Cause
-from sympozium_core.planning.inputs import SandboxFacts, model_of
+from sympozium_core.planning.inputs import SandboxFacts, default_of, model_of
 from sympozium_core.planning.policy import EffectivePolicy
+from sympozium_core.planning.runtime_class import runtime_class_faults
 from sympozium_core.resources import quantities
 
 
@@ -19,6 +20,7 @@ def review_run(
     """Every reason why `policy` refuses this run; empty when it may be. All objects in normal form."""
     return [
         *_isolation(policy, sandbox),
+        *runtime_class_faults(run, instance, policy, sandbox),
         *_model(run, instance, policy),
         *_tools(run, policy),
         *_resources(run, instance, policy),
@@ -27,25 +29,16 @@ def review_run(
 
 
 def _isolation(policy: EffectivePolicy, sandbox: SandboxFacts) -> list[Cause]:
-    found = []
     missing = sorted(ALL_PROMISES - sandbox.promises)
-    if policy.isolation_required and missing:
-        found.append(
-            Cause(
-                "",
-                f"policy {policy.name} demands an isolating sandbox, and {sandbox.name!r} does not isolate {', '.join(missing)}",
-                "install bubblewrap and its driver, or use a policy with template: Permissive",
-            )
+    if not policy.isolation_required or not missing:
+        return []
+    return [
+        Cause(
+            "",
+            f"policy {policy.name} demands an isolating sandbox, and {sandbox.name!r} does not isolate {', '.join(missing)}",
+            "install bubblewrap and its driver, or use a policy with template: Permissive",
         )
-    if policy.runtime_class and not sandbox.runtime_classes:
-        found.append(
-            Cause(
-                "",
-                f"policy {policy.name} demands runtimeClass {policy.runtime_class}, and sandbox {sandbox.name!r} has none",
-                "run on a cluster with that runtime class, or drop sandbox.runtimeClass from the policy",
-            )
-        )
-    return found
+    ]
 
 
 def _model(run: Mapping[str, Any], instance: Mapping[str, Any], policy: EffectivePolicy) -> list[Cause]:
@@ -98,9 +91,9 @@ def _depth(run: Mapping[str, Any], policy: EffectivePolicy) -> list[Cause]:
 
 
 def resources_of(run: Mapping[str, Any], instance: Mapping[str, Any]) -> Mapping[str, str]:
-    """``{cpu, memory}`` quantities that the run asks for: its own sandbox's, else the instance's, else none."""
-    default = (instance["spec"].get("agents") or {}).get("default") or {}
-    for sandbox in (run["spec"].get("sandbox"), default.get("sandbox")):
+    """``{cpu, memory}`` quantities that the run asks for: its own sandbox's, its kernel sandbox's, the instance's, else none."""
+    spec = run["spec"]
+    for sandbox in (spec.get("sandbox"), spec.get("agentSandbox"), default_of(instance).get("sandbox")):
         resources = (sandbox or {}).get("resources")
         if resources:
             found: Mapping[str, str] = resources.get("limits") or resources.get("requests") or {}

@@ -18,8 +18,11 @@ Find = Callable[[str], "FoundSkill | None"]
 
 @dataclass(frozen=True)
 class FoundSkill:
+    """As in `inputs.SkillSource`."""
+
     pack: Mapping[str, Any]
     command: tuple[str, ...] = ()
+    module: str = ""
 
 
 def attach(run: Mapping[str, Any], instance: Mapping[str, Any], find: Find) -> tuple[tuple[SkillSource, ...], tuple[str, ...]]:
@@ -32,11 +35,11 @@ def attach(run: Mapping[str, Any], instance: Mapping[str, Any], find: Find) -> t
         if skill is None:
             missing.append(name)
         elif all(other.name != name for other in found):
-            found.append(SkillSource(name, skill.pack, reference.get("params") or {}, skill.command))
+            found.append(SkillSource(name, skill.pack, reference.get("params") or {}, skill.command, skill.module))
     if not any(_serves_commands(skill) for skill in found):
         shell = find(SHELL_SKILL)
         if shell is not None:
-            found.append(SkillSource(SHELL_SKILL, shell.pack, {}, shell.command))
+            found.append(SkillSource(SHELL_SKILL, shell.pack, {}, shell.command, shell.module))
     return tuple(found), tuple(missing)
 
 

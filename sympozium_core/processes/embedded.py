@@ -15,18 +15,17 @@ from sympozium_core.clock import SystemClock
 from sympozium_core.contracts.cluster import Cluster, User
 from sympozium_core.contracts.provider import Provider
 from sympozium_core.contracts.sandbox import Sandbox
-from sympozium_core.contracts.skill import Skill
 from sympozium_core.embedded.lock import DataDir
 from sympozium_core.embedded.rest import make_app, serve_unix
 from sympozium_core.embedded.store import Store
 from sympozium_core.processes.directory import Directory
 from sympozium_core.processes.journal_route import journal_route
+from sympozium_core.processes.plugins import load_hooks, make_directory
+from sympozium_core.processes.rights import SingleUser
 from sympozium_core.processes.sandboxes import SandboxChoice
-from sympozium_core.registry.catalogue import installed
 from sympozium_core.registry.drivers import Drivers
-from sympozium_core.registry.loading import Failure
 from sympozium_core.registry.record import Record
-from sympozium_core.registry.relay import Relay, Source, load_relay
+from sympozium_core.registry.relay import Relay
 from sympozium_core.resources import kinds
 from sympozium_core.settings import EmbeddedSettings
 from sympozium_core.sidecar.interpreter import python_command
@@ -71,11 +70,10 @@ async def serve_embedded(
         choice = SandboxChoice(Drivers(names.GROUP_SANDBOXES, Sandbox, record=record), settings.sandbox)
         store = await Store.open(settings.data_dir / "store.db", kinds=kinds.ALL)
         stack.push_async_callback(store.close)
-        relay = _load_hooks(record)
+        relay = load_hooks(record)
         cluster = store.as_user(CONTROLLER)
-        skills: Drivers[Skill] = Drivers(names.GROUP_SKILLS, Skill, record=record)
-        directory = Directory(cluster, skills, choice.facts, relay, COMMANDS)
-        store.use_admission(Reviewer(directory))
+        directory = make_directory(cluster, record, choice.facts, relay, COMMANDS)
+        store.use_admission(Reviewer(directory, SingleUser()))
         bus = LazyBus(settings, stack)
         adopt: Adopt = _nothing
         if controllers:
@@ -99,14 +97,9 @@ class _Base:
 
 
 async def _carry_out(settings: EmbeddedSettings, stack: AsyncExitStack, base: _Base, *, only_new: bool) -> Adopt:
-    import aiohttp
-
     from sympozium_core.processes.pods import LocalPods
     from sympozium_core.processes.runs import Parts, carry_out_runs
 
-    http = await stack.enter_async_context(
-        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, timeout=aiohttp.ClientTimeout(total=None))
-    )
     parts = Parts(
         cluster=base.cluster,
         bus=base.bus,
@@ -114,7 +107,6 @@ async def _carry_out(settings: EmbeddedSettings, stack: AsyncExitStack, base: _B
         directory=base.directory,
         relay=base.relay,
         providers=Drivers(names.GROUP_PROVIDERS, Provider, record=base.record),
-        http=http,
         data_dir=settings.data_dir / "providers",
         clock=SystemClock(),
         settings=settings.controller,
@@ -141,21 +133,3 @@ class LazyBus:
             self._bus = await EmbeddedBus.open(self._settings.data_dir / "bus")
             self._stack.push_async_callback(self._bus.close)
         return self._bus
-
-
-def _load_hooks(record: Record) -> Relay:
-    found = installed([names.GROUP_HOOKS])
-
-    def remember(source: Source, failure: Failure | None) -> None:
-        reason = failure.message if failure else ""
-        record.write(
-            names.GROUP_HOOKS,
-            source.name,
-            ok=failure is None,
-            reason=reason,
-            version=source.version,
-            distribution=source.distribution,
-        )
-
-    sources = (Source(entry.name, entry.value, entry.distribution, entry.version, entry.conflicts) for entry in found)
-    return load_relay(sources, loaded=remember)

@@ -4,24 +4,53 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from sympozium_core import names
+from sympozium_core.clock import Clock
 from sympozium_core.contracts.bus import Bus
+from sympozium_core.contracts.cluster import Cluster
 from sympozium_core.contracts.plan import RunPlan
 from sympozium_core.contracts.provider import Endpoint, Provider, ProviderContext
 from sympozium_core.controllers.agentrun import attempts, plans
 from sympozium_core.controllers.agentrun.context import INDEX_UID
 from sympozium_core.controllers.agentrun.status import phase_of, status_of
-from sympozium_core.errors import Permanent
+from sympozium_core.errors import Permanent, Temporary
+from sympozium_core.gateway.model import Gateway
 from sympozium_core.gateway.target import ModelTarget
-from sympozium_core.processes.directory import Directory
+from sympozium_core.processes.secrets import secret_values
+from sympozium_core.reconcile.cache import View
 from sympozium_core.reconcile.informer import Informer
 from sympozium_core.registry.drivers import Drivers
 
+BEHIND = 3.0
+"""Seconds for which a run that is not known here, or not to be that far, is waited for."""
 MAX_PLANS = 256
 """Plans that are kept in memory."""
+
+
+@asynccontextmanager
+async def answer_models(
+    cluster: Cluster, bus: Bus, runs: Informer, drivers: Drivers[Provider], data_dir: Path, clock: Clock
+) -> AsyncIterator[None]:
+    """Answers what runs ask of a gateway, until left."""
+    import aiohttp
+
+    session = aiohttp.ClientSession(
+        cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, timeout=aiohttp.ClientTimeout(total=None)
+    )
+    async with session as http:
+        providers = OpenProviders(drivers, http, data_dir)
+        gateway = Gateway(bus, Targets(cluster, runs, bus).resolve, providers, clock)
+        await gateway.start()
+        try:
+            yield
+        finally:
+            await gateway.close()
+            await providers.close()
 
 
 class OpenProviders:
@@ -57,24 +86,48 @@ class OpenProviders:
 class Targets:
     """Finds the model of a run by the run's UID."""
 
-    def __init__(self, runs: Informer, bus: Bus, directory: Directory) -> None:
-        self._runs, self._bus, self._directory = runs, bus, directory
+    def __init__(self, cluster: Cluster, runs: Informer, bus: Bus) -> None:
+        self._cluster, self._runs, self._bus = cluster, runs, bus
         self._plans: OrderedDict[str, RunPlan] = OrderedDict()
 
-    async def resolve(self, uid: str) -> ModelTarget:
-        """Raises Permanent for a run that is unknown or over, or whose Secret is missing."""
-        run = next(iter(self._runs.cache.by_index(INDEX_UID, uid)), None)
-        if run is None or phase_of(run) is not names.Phase.RUNNING:
-            raise Permanent("this run is unknown or over", reason=names.Reason.MODEL_ERROR)
+    async def resolve(self, uid: str, attempt: int) -> ModelTarget:
+        """Raises Permanent for a run that is unknown or over, or whose Secret is missing; Temporary while it is not known to be that far."""
+        run = await self._run(uid, attempt)
         plan = await self._plan(uid)
         model = plan.model
-        credentials = await self._directory.credentials(plan.namespace, model.secret) if model.secret else {}
+        credentials = await secret_values(self._cluster, plan.namespace, model.secret) if model.secret else {}
         return ModelTarget(
             provider=model.provider,
             endpoint=Endpoint(model=model.model, base_url=model.base_url.rstrip("/"), credentials=credentials),
             attempt=int(status_of(run)["attempt"]),
             deadline=attempts.deadline_of(run, plan.limits.timeout),
         )
+
+    async def _run(self, uid: str, attempt: int) -> View:
+        """The run in this attempt or a later one. A bridge may be ahead of what a gateway of another process has seen of the run."""
+        if (run := self._running(uid, attempt)) is not None:
+            return run
+        changed = asyncio.Event()
+        forget = self._runs.on_change(lambda old, new: changed.set())
+        try:
+            async with asyncio.timeout(BEHIND):
+                while (run := self._running(uid, attempt)) is None:
+                    changed.clear()
+                    await changed.wait()
+                return run
+        except TimeoutError:
+            raise Temporary(f"attempt {attempt} of the run is not known here yet") from None
+        finally:
+            forget()
+
+    def _running(self, uid: str, attempt: int) -> View | None:
+        """None while it is not known to be that far. Raises Permanent for a run that is over."""
+        run = next(iter(self._runs.cache.by_index(INDEX_UID, uid)), None)
+        phase = phase_of(run) if run is not None else None
+        if phase is not None and phase.terminal:
+            raise Permanent("this run is over", reason=names.Reason.MODEL_ERROR)
+        known = run is not None and phase is names.Phase.RUNNING and int(status_of(run)["attempt"]) >= attempt
+        return run if known else None
 
     async def _plan(self, uid: str) -> RunPlan:
         """A run's plan never changes, and a run asks many times."""

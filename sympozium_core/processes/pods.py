@@ -58,7 +58,9 @@ class LocalPods:
         own.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._name, self._driver = name, driver
         try:
-            await driver.open(SandboxContext(own, self._server.address, tokens.token, changed, bridge_command=self._bridge_command))
+            await driver.open(
+                SandboxContext(own, self._server.address, tokens.token, changed, bridge_command=self._bridge_command)
+            )
             try:
                 yield driver
             finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,17 +18,20 @@ from sympozium_core.contracts.plan import RunPlan
 from sympozium_core.contracts.provider import Provider
 from sympozium_core.contracts.sandbox import Sandbox
 from sympozium_core.controllers import instance
-from sympozium_core.controllers.agentrun import journal_feed, phases, start_call
+from sympozium_core.controllers.agentrun import identity, journal_feed, phases, start_call
 from sympozium_core.controllers.agentrun.context import INDEX_PHASE, INDEX_POD, INDEX_UID, INDEXES, RunContext
+from sympozium_core.controllers.agentrun.credentials_call import CreateSubresource, serve_credentials
 from sympozium_core.controllers.agentrun.status import phase_of
 from sympozium_core.controllers.agentrun.warm import WarmPods
+from sympozium_core.controllers.memory_claims import MemoryClaims
+from sympozium_core.controllers.network_policies import BusPlace
+from sympozium_core.controllers.network_profiles import NetworkProfiles
 from sympozium_core.errors import Permanent
-from sympozium_core.gateway.model import Gateway
 from sympozium_core.hooks import RunEvent
 from sympozium_core.names import Phase
 from sympozium_core.planning.patches import apply_patch
 from sympozium_core.processes.directory import Directory
-from sympozium_core.processes.models import OpenProviders, Targets
+from sympozium_core.processes.models import answer_models
 from sympozium_core.processes.pods import PodHost
 from sympozium_core.reconcile.cache import View
 from sympozium_core.reconcile.controller import Controller, Options
@@ -50,6 +52,16 @@ log = logging.getLogger(__name__)
 Adopt = Callable[[str], None]
 
 
+@dataclass(frozen=True)
+class OnCluster:
+    """What the control plane of a cluster does besides."""
+
+    bus: BusPlace
+    """Where pods find the event bus."""
+    create_subresource: CreateSubresource
+    """Of the cluster's client."""
+
+
 @dataclass
 class Parts:
     """What the embedded server and a cluster's controller make differently."""
@@ -59,11 +71,12 @@ class Parts:
     pods: PodHost
     directory: Directory
     relay: Relay
-    providers: Drivers[Provider]
-    http: Any
+    providers: Drivers[Provider] | None
+    """None where gateways are processes of their own."""
     data_dir: Path
     clock: Clock
     settings: ControllerSettings
+    on_cluster: OnCluster | None = None
     only_new: bool = False
     """Leave the runs that are there already alone, but for those that are adopted."""
 
@@ -82,28 +95,37 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
         supervisor = Supervisor()
         supervisor.add("informers", informers.run)
         supervisor.add("events", events.run)
-        await stack.enter_async_context(_supervised(supervisor))
+        await stack.enter_async_context(supervisor.running())
         stack.push_async_callback(events.close)
-        await informers.wait_synced()
         wake = _Wake(runs)
+        facts = await parts.directory.sandbox()
+        network = _network(parts, informers, instances, runs, wake) if parts.on_cluster is not None else None
+        memory = MemoryClaims(parts.cluster, informers, parts.clock) if "claims" in facts.features else None
+        await informers.wait_synced()
         sandbox = await stack.enter_async_context(parts.pods.open(runs, wake.pod))
         wake.warm = WarmPods(sandbox, parts.settings.warm_pods)
         stack.push_async_callback(wake.warm.close)
-        context = _context(parts, runs, sandbox, (await parts.directory.sandbox()).name, events, wake.warm)
-        providers = OpenProviders(parts.providers, parts.http, parts.data_dir)
-        stack.push_async_callback(providers.close)
-        gateway = Gateway(parts.bus, Targets(runs, parts.bus, parts.directory).resolve, providers, parts.clock)
-        await gateway.start()
-        stack.push_async_callback(gateway.close)
+        context = _context(parts, runs, sandbox, facts.name, events, wake.warm)
+        context.network = network
+        if parts.providers is not None:
+            models = answer_models(parts.cluster, parts.bus, runs, parts.providers, parts.data_dir, parts.clock)
+            await stack.enter_async_context(models)
         starts = await start_call.serve_start(context)
         stack.push_async_callback(starts.close)
+        if parts.on_cluster is not None:
+            credentials = await serve_credentials(context, parts.on_cluster.create_subresource)
+            stack.push_async_callback(credentials.close)
         wake.controller = _run_controller(context)
         await parts.pods.sweep(runs)
         work = Supervisor()
         work.add("agentruns", wake.controller.run)
-        work.add("instances", instance.controller(parts.cluster, instances, runs).run)
+        about = instance.controller(parts.cluster, instances, runs, events=events, clock=parts.clock, memory=memory)
+        work.add("instances", about.run)
+        if network is not None:
+            work.add("network profiles", network.controller().run)
+            work.add("leftover rights", lambda: identity.keep_swept(context))
         work.add("journal feed", lambda: journal_feed.feed(parts.bus, wake.uid, _teller(parts.relay, runs)))
-        await stack.enter_async_context(_supervised(work))
+        await stack.enter_async_context(work.running())
 
         def adopt(uid: str) -> None:
             if uid in context.left_alone:
@@ -113,14 +135,17 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
         yield adopt
 
 
-@asynccontextmanager
-async def _supervised(supervisor: Supervisor) -> AsyncIterator[None]:
-    task = asyncio.create_task(supervisor.run())
-    try:
-        yield
-    finally:
-        supervisor.stop()
-        await task
+def _network(parts: Parts, informers: Informers, instances: Informer, runs: Informer, wake: _Wake) -> NetworkProfiles:
+    assert parts.on_cluster is not None
+    return NetworkProfiles(
+        parts.cluster,
+        informers,
+        instances=instances,
+        runs=runs,
+        bus=parts.on_cluster.bus,
+        clock=parts.clock,
+        waiting=lambda: wake.warm.plans if wake.warm is not None else (),
+    )
 
 
 def _context(

@@ -10,6 +10,10 @@ from sympozium_core.planning.inputs import SandboxFacts
 from sympozium_core.registry.drivers import Drivers
 
 
+def facts_of(name: str, driver: Sandbox) -> SandboxFacts:
+    return SandboxFacts(name, driver.promises, driver.features, driver.keeps_workspace)
+
+
 class SandboxChoice:
     """Made at its first use, once for the life of the process."""
 
@@ -22,7 +26,7 @@ class SandboxChoice:
 
     async def facts(self) -> SandboxFacts:
         name, driver = await self.choose()
-        return SandboxFacts(name, driver.promises)
+        return facts_of(name, driver)
 
     async def choose(self) -> tuple[str, Sandbox]:
         """Raises Permanent that says of each installed driver why it is not usable."""

@@ -36,6 +36,7 @@ class Informer:
         namespace: str | None = None,
         *,
         labels: str = "",
+        fields: str = "",
         indexes: Mapping[str, IndexFunction] | None = None,
         back_off: BackOff | None = None,
         watch_seconds: float = 300.0,
@@ -45,7 +46,14 @@ class Informer:
         self.synced = asyncio.Event()
         """Set when the first list is in the cache and every handler has been told of it."""
         self._reflector = Reflector(
-            cluster, kind, namespace, labels=labels, bookmarks=True, back_off=back_off, watch_seconds=watch_seconds
+            cluster,
+            kind,
+            namespace,
+            labels=labels,
+            fields=fields,
+            bookmarks=True,
+            back_off=back_off,
+            watch_seconds=watch_seconds,
         )
         self._handlers: list[Handler] = []
         self._version = ""

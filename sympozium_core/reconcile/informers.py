@@ -14,16 +14,24 @@ from sympozium_core.reconcile.informer import Informer
 class Informers:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._informers: dict[tuple[ResourceType, str | None], Informer] = {}
+        self._informers: dict[tuple[ResourceType, str | None, str], Informer] = {}
         self._running: asyncio.TaskGroup | None = None
 
     def of(
-        self, kind: ResourceType, namespace: str | None = None, *, indexes: Mapping[str, IndexFunction] | None = None
+        self,
+        kind: ResourceType,
+        namespace: str | None = None,
+        *,
+        labels: str = "",
+        indexes: Mapping[str, IndexFunction] | None = None,
     ) -> Informer:
-        """The informer of this kind in this namespace (None: in all), made at the first call. Indexes are added to those it has."""
-        informer = self._informers.get((kind, namespace))
+        """The informer of this kind in this namespace (None: in all), of what the selector `labels` fits; made at the first call.
+
+        Indexes are added to those it has.
+        """
+        informer = self._informers.get((kind, namespace, labels))
         if informer is None:
-            informer = self._informers[kind, namespace] = Informer(self._cluster, kind, namespace)
+            informer = self._informers[kind, namespace, labels] = Informer(self._cluster, kind, namespace, labels=labels)
             if self._running is not None:
                 self._start(informer)
         for name, function in (indexes or {}).items():
@@ -53,7 +61,7 @@ class Informers:
         """What is not in step with the cluster, for readiness; empty when all is well."""
         return [
             f"{kind.plural}: {informer.problem or 'first list is not done'}"
-            for (kind, _), informer in self._informers.items()
+            for (kind, *_), informer in self._informers.items()
             if informer.problem or not informer.synced.is_set()
         ]
 

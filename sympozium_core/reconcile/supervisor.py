@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from sympozium_core.backoff import Attempts, BackOff
@@ -60,6 +61,16 @@ class Supervisor:
     def stop(self) -> None:
         """Ends `run`: every task is cancelled and waited for."""
         self._stop.set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Runs the tasks beside the block. A Permanent that ends them is raised when the block is left."""
+        task = asyncio.create_task(self.run())
+        try:
+            yield
+        finally:
+            self.stop()
+            await task
 
     async def run(self) -> None:
         """Returns after `stop`, or when every task is done. Raises the Permanent that ended it."""

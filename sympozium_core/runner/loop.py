@@ -22,6 +22,11 @@ LOST = (
     "Look at what is there before you do it again"
 )
 
+WORKSPACE_LOST = (
+    "[The machine that this run worked on was lost, and the run goes on at another. /workspace is empty now: files that were made there are gone. "
+    "What was done elsewhere is not undone. Look at what is there, and make again what is still needed.]"
+)
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -82,6 +87,7 @@ class Loop:
             self._conversation.add(message)
         if last.get("role") != "assistant":
             self._conversation.add(last)
+            self._tell_what_is_lost(resume)
             return None
         self._turns += 1
         content, raw = last.get("content"), last.get("tool_calls")
@@ -89,7 +95,13 @@ class Loop:
         answer = build(text, raw if isinstance(raw, list) else [], self._turns, self._used)
         self._conversation.add(answer.message)
         self._answer(answer, resume)
+        if answer.calls:
+            self._tell_what_is_lost(resume)
         return answer
+
+    def _tell_what_is_lost(self, resume: Resume) -> None:
+        if resume.workspace_lost:
+            self._conversation.add({"role": "user", "content": WORKSPACE_LOST})
 
     def _count(self, role: object, calls: object) -> None:
         if role == "assistant":

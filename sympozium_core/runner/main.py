@@ -112,6 +112,7 @@ def _execute(root: Root, places: Places, stop: Stop, task: Task) -> RunResult:
         finally:
             model.close()
     finally:
+        progress.close()
         calls.close()
         roots.close()
 

@@ -30,7 +30,9 @@ class ServerCalls:
     def __init__(self, root: Root, servers: Iterable[str], stop: Stop) -> None:
         self._root = root
         self._stop = stop
-        self._pending: dict[str, threading.Event] = {}
+        self._pending: dict[str, threading.Lock] = {}
+        """By the result's path, a lock that is released to wake the call that waits for it. A signal handler may do so in the very thread that
+        waits, which an event does not bear: it has a lock inside."""
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._closed = False
         control = CONTROL_CANCEL.rpartition("/")[0]
@@ -44,13 +46,14 @@ class ServerCalls:
         timeout = _timeout(arguments)
         path = f"{server_dir(server)}/{RESULTS}/{call}.json"
         request = ToolRequest(call, tool, arguments, deadline=time.time() + self._stop.remaining(timeout))
-        event = self._pending.setdefault(path, threading.Event())
+        wake = self._pending[path] = threading.Lock()
+        wake.acquire()
         try:
             data = request.to_json()
             if (size := len(str(data))) > MAX_REQUEST:
                 return ToolResult(call, "error", f"the arguments have {size} characters, which is too long for a tool call")
             self._root.write_json(f"{server_dir(server)}/{REQUESTS}/{call}.json", data)
-            return self._await(path, call, event, timeout) or self._give_up(server, call, timeout)
+            return self._await(path, call, wake, timeout) or self._give_up(server, call, timeout)
         except Stopped:
             self._tell(server, call)
             raise
@@ -68,10 +71,9 @@ class ServerCalls:
         self._watch.close()
         os.close(self._wake)
 
-    def _await(self, path: str, call: str, event: threading.Event, timeout: float) -> ToolResult | None:
+    def _await(self, path: str, call: str, wake: threading.Lock, timeout: float) -> ToolResult | None:
         end = time.monotonic() + timeout + GRACE
         while True:
-            event.clear()
             # Looked for before the time is: a result that is there counts, even at the very end.
             try:
                 result = parse_tool_result(self._root.read_json(path, MAX_TOOL_RESULT), path)
@@ -79,7 +81,7 @@ class ServerCalls:
                 self._stop.check()
                 if time.monotonic() >= end:
                     return None
-                event.wait(self._stop.remaining(max(0.0, end - time.monotonic())))
+                wake.acquire(timeout=self._stop.remaining(max(0.0, end - time.monotonic())))
                 continue
             if result.id != call:
                 return ToolResult(call, "error", "the tool server answered with the result of another call")
@@ -95,16 +97,21 @@ class ServerCalls:
             self._root.write_bytes(f"{server_dir(server)}/{CANCEL}/{call}", b"")
 
     def _release(self) -> None:
-        for event in list(self._pending.values()):
-            event.set()
+        for wake in list(self._pending.values()):
+            _free(wake)
 
     def _run(self) -> None:
         while not self._closed:
             for found in self._watch.wait(wake=self._wake):
                 if found.path == CONTROL_CANCEL:
                     self._stop.cancel("by the control plane")
-                elif event := self._pending.get(found.path):
-                    event.set()
+                elif wake := self._pending.get(found.path):
+                    _free(wake)
+
+
+def _free(wake: threading.Lock) -> None:
+    with contextlib.suppress(RuntimeError):  # it is free already
+        wake.release()
 
 
 def _timeout(arguments: Mapping[str, Any]) -> float:

@@ -63,14 +63,17 @@ class Toolbox:
                 except Stopped as error:
                     stopped.append(error)
 
-        count = min(PARALLEL, sum(self._is_remote(call) for call in calls))
+        native = [call for call in calls if not self._is_remote(call)]
+        # This thread is one of those that call, when it has nothing else to do.
+        count = min(PARALLEL, len(calls) - len(native)) - (not native)
         threads = [Thread(target=work, name=f"call-{number}", daemon=True) for number in range(count)]
         for thread in threads:
             thread.start()
         try:
-            for call in calls:
-                if not self._is_remote(call):
-                    results[call.id] = self._timed(call)
+            for call in native:
+                results[call.id] = self._timed(call)
+            if not native:
+                work()
         finally:
             for thread in threads:
                 thread.join()

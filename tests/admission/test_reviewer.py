@@ -3,83 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sympozium_core import names
-from sympozium_core.admission.reviewer import CONTROL_PLANE, Reviewer
-from sympozium_core.contracts.cluster import Cluster, Forbidden, Invalid, User
-from sympozium_core.contracts.sandbox import ALL_PROMISES
-from sympozium_core.contracts.skill import Skill
-from sympozium_core.embedded.store import Store
+from sympozium_core.contracts.cluster import Forbidden, Invalid
 from sympozium_core.errors import Cause
 from sympozium_core.hooks import hookimpl
 from sympozium_core.planning.inputs import SandboxFacts
-from sympozium_core.processes.directory import Directory
-from sympozium_core.registry.drivers import Drivers
-from sympozium_core.registry.relay import Relay, Source
+from sympozium_core.registry.relay import Source
 from sympozium_core.resources import kinds
 from sympozium_core.resources.kinds import AGENT_RUN, SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY
 
-ALICE = User("alice", ("developers",))
-CONTROLLER = User(f"{CONTROL_PLANE}controller")
 
-
-class World:
-    """A store with admission; `warnings` has what the writers were told, `relay` the hook plugins."""
-
-    def __init__(self, store: Store, relay: Relay) -> None:
-        self.warnings: list[str] = []
-        self.relay = relay
-        self.alice: Cluster = store.as_user(ALICE, self.warnings.append)
-        self.controller: Cluster = store.as_user(CONTROLLER)
-        self.facts = SandboxFacts("bubblewrap", ALL_PROMISES)
-
-    async def instance(self, **spec: Any) -> None:
-        provider = {"name": "openai", "model": "gpt-4o"}
-        metadata = {"name": "agent", "namespace": "default"}
-        await self.alice.create(
-            SYMPOZIUM_INSTANCE,
-            {
-                "apiVersion": names.API_VERSION,
-                "kind": "SympoziumInstance",
-                "metadata": metadata,
-                "spec": {"provider": provider, "policy": "permissive", **spec},
-            },
-        )
-
-    async def run(self, **spec: Any) -> dict[str, Any]:
-        return await self.alice.create(AGENT_RUN, run_object(**spec))
-
-
-def run_object(**spec: Any) -> dict[str, Any]:
-    return {
-        "apiVersion": names.API_VERSION,
-        "kind": "AgentRun",
-        "metadata": {"name": "run", "namespace": "default"},
-        "spec": {"instanceRef": "agent", "task": "Do it.", **spec},
-    }
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    store = await Store.open(tmp_path / "store.db", kinds=kinds.ALL)
-    relay = Relay()
-    skills: Drivers[Skill] = Drivers(names.GROUP_SKILLS, Skill)
-    world = World(store, relay)
-
-    async def facts() -> SandboxFacts:
-        return world.facts
-
-    store.use_admission(Reviewer(Directory(world.controller, skills, facts, relay, {"agent": (), "bridge": ()})))
-    yield world
-    await store.close()
-
-
-async def test_a_run_is_stamped_with_its_requester_and_held_until_it_is_cleaned_up(world: World) -> None:
+async def test_a_run_is_stamped_with_its_requester_and_held_until_it_is_cleaned_up(world: Any) -> None:
     await world.instance()
     forged = {"username": "root", "groups": ["system:masters"]}
     run = await world.run(requestedBy=forged)
@@ -88,43 +26,43 @@ async def test_a_run_is_stamped_with_its_requester_and_held_until_it_is_cleaned_
     assert run["metadata"]["labels"][names.LABEL_INSTANCE] == "agent"
 
 
-async def test_a_forged_status_is_dropped(world: World) -> None:
+async def test_a_forged_status_is_dropped(world: Any) -> None:
     await world.instance()
-    run = await world.alice.create(AGENT_RUN, {**run_object(), "status": {"phase": "Succeeded"}})
+    run = await world.alice.create(AGENT_RUN, {**world.run_object(), "status": {"phase": "Succeeded"}})
     assert "status" not in run
 
 
-async def test_what_the_user_wrote_is_stored_as_it_was_spelt(world: World) -> None:
+async def test_what_the_user_wrote_is_stored_as_it_was_spelt(world: Any) -> None:
     await world.instance()
-    obj = run_object()
+    obj = world.run_object()
     obj["spec"]["input"] = obj["spec"].pop("task")
     run = await world.alice.create(AGENT_RUN, obj)
     assert run["spec"]["input"] == "Do it."
     assert "task" not in run["spec"]
 
 
-async def test_a_missing_instance_is_named(world: World) -> None:
+async def test_a_missing_instance_is_named(world: Any) -> None:
     with pytest.raises(Forbidden) as refused:
         await world.run()
     assert refused.value.causes[0].field == "spec.instanceRef"
     assert "'agent'" in str(refused.value)
 
 
-async def test_a_missing_policy_refuses_runs_and_warns_about_the_instance(world: World) -> None:
+async def test_a_missing_policy_refuses_runs_and_warns_about_the_instance(world: Any) -> None:
     await world.instance(policy="nowhere")
     assert any("nowhere" in warning for warning in world.warnings)
     with pytest.raises(Forbidden, match="nowhere"):
         await world.run()
 
 
-async def test_an_invalid_object_is_refused_with_every_cause(world: World) -> None:
+async def test_an_invalid_object_is_refused_with_every_cause(world: Any) -> None:
     await world.instance()
     with pytest.raises(Invalid) as refused:
         await world.run(timeout="soon", agentID="x", cleanup="OnFailure")
     assert {cause.field for cause in refused.value.causes} >= {"spec.timeout", "spec.agentID", "spec.cleanup"}
 
 
-async def test_a_policy_is_found_in_the_namespace_before_the_built_in_one(world: World) -> None:
+async def test_a_policy_is_found_in_the_namespace_before_the_built_in_one(world: Any) -> None:
     metadata = {"name": "permissive", "namespace": "default"}
     policy = {"apiVersion": names.API_VERSION, "kind": "SympoziumPolicy", "metadata": metadata}
     await world.alice.create(SYMPOZIUM_POLICY, {**policy, "spec": {"modelPolicy": {"allowedModels": ["claude*"]}}})
@@ -134,18 +72,18 @@ async def test_a_policy_is_found_in_the_namespace_before_the_built_in_one(world:
 
 
 @pytest.mark.parametrize("policy", ["default", ""])
-async def test_the_default_policy_refuses_a_sandbox_that_does_not_isolate(world: World, policy: str) -> None:
+async def test_the_default_policy_refuses_a_sandbox_that_does_not_isolate(world: Any, policy: str) -> None:
     await world.instance(**({"policy": policy} if policy else {"policy": "default"}))
     assert (await world.run())["metadata"]["name"] == "run"
     assert any("approval" in warning for warning in world.warnings)
     world.facts = SandboxFacts("process", frozenset())
-    other = run_object()
+    other = world.run_object()
     other["metadata"]["name"] = "other"
     with pytest.raises(Forbidden, match="does not isolate"):
         await world.alice.create(AGENT_RUN, other)
 
 
-async def test_nothing_but_cancel_changes_after_creation(world: World) -> None:
+async def test_nothing_but_cancel_changes_after_creation(world: Any) -> None:
     await world.instance()
     await world.run()
     for spec in ({"task": "Something else."}, {"timeout": "1h"}, {"skills": ["shell"]}, {"toolPolicy": {"allow": ["*"]}}):
@@ -157,14 +95,14 @@ async def test_nothing_but_cancel_changes_after_creation(world: World) -> None:
         await world.alice.patch(AGENT_RUN, "default", "run", {"spec": {"cancel": False}})
 
 
-async def test_the_requester_cannot_be_rewritten(world: World) -> None:
+async def test_the_requester_cannot_be_rewritten(world: Any) -> None:
     await world.instance()
     await world.run()
     with pytest.raises(Invalid, match="cannot be changed"):
         await world.alice.patch(AGENT_RUN, "default", "run", {"spec": {"requestedBy": {"username": "root"}}})
 
 
-async def test_only_the_controller_writes_a_runs_status(world: World) -> None:
+async def test_only_the_controller_writes_a_runs_status(world: Any) -> None:
     await world.instance()
     await world.run()
     forged = {"status": {"phase": "Succeeded", "result": "all is well"}}
@@ -174,7 +112,7 @@ async def test_only_the_controller_writes_a_runs_status(world: World) -> None:
     assert written["status"]["phase"] == "Succeeded"
 
 
-async def test_a_finalizer_can_always_go_even_when_the_instance_has_gone(world: World) -> None:
+async def test_a_finalizer_can_always_go_even_when_the_instance_has_gone(world: Any) -> None:
     await world.instance()
     await world.run()
     await world.alice.delete(SYMPOZIUM_INSTANCE, "default", "agent")
@@ -195,7 +133,7 @@ class Breaker:
         raise RuntimeError("out of order")
 
 
-async def test_plugins_refuse_and_one_that_fails_refuses_too(world: World) -> None:
+async def test_plugins_refuse_and_one_that_fails_refuses_too(world: Any) -> None:
     await world.instance()
     world.relay.add(Source("objector", "x:y"), Objector())
     world.relay.add(Source("breaker", "x:z"), Breaker())
@@ -207,7 +145,7 @@ async def test_plugins_refuse_and_one_that_fails_refuses_too(world: World) -> No
     assert "out of order" in text
 
 
-async def test_references_that_are_not_there_yet_are_warnings(world: World) -> None:
+async def test_references_that_are_not_there_yet_are_warnings(world: Any) -> None:
     await world.instance(
         provider={"name": "openai", "model": "gpt-4o", "apiKeySecret": "later"},
         skills=["no-such-skill"],
@@ -218,14 +156,14 @@ async def test_references_that_are_not_there_yet_are_warnings(world: World) -> N
         assert part in text
 
 
-async def test_a_dry_run_decides_the_same_and_stores_nothing(world: World) -> None:
+async def test_a_dry_run_decides_the_same_and_stores_nothing(world: Any) -> None:
     await world.instance()
-    assert (await world.alice.create(AGENT_RUN, copy.deepcopy(run_object()), dry_run=True))["spec"]["requestedBy"][
+    assert (await world.alice.create(AGENT_RUN, copy.deepcopy(world.run_object()), dry_run=True))["spec"]["requestedBy"][
         "username"
     ] == "alice"
     assert (await world.alice.list(AGENT_RUN, "default")).items == []
     with pytest.raises(Forbidden):
-        await world.alice.create(AGENT_RUN, run_object(toolPolicy={"allow": ["x"]}, instanceRef="nobody"), dry_run=True)
+        await world.alice.create(AGENT_RUN, world.run_object(toolPolicy={"allow": ["x"]}, instanceRef="nobody"), dry_run=True)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +175,7 @@ async def test_a_dry_run_decides_the_same_and_stores_nothing(world: World) -> No
         ("SympoziumPolicy", {"imagePolicy": {"allowedRegistries": ["a"]}}, "imagePolicy"),
     ],
 )
-async def test_what_does_not_act_yet_is_said(world: World, kind: str, spec: dict[str, Any], fragment: str) -> None:
+async def test_what_does_not_act_yet_is_said(world: Any, kind: str, spec: dict[str, Any], fragment: str) -> None:
     metadata = {"name": "later", "namespace": "default"}
     await world.alice.create(
         kinds.find(kind), {"apiVersion": names.API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
@@ -245,7 +183,7 @@ async def test_what_does_not_act_yet_is_said(world: World, kind: str, spec: dict
     assert any(fragment in warning for warning in world.warnings)
 
 
-async def test_memory_of_an_instance_is_said_unless_it_is_off(world: World) -> None:
+async def test_memory_of_an_instance_is_said_unless_it_is_off(world: Any) -> None:
     await world.instance(memory={"enabled": True})
     assert any("memory" in warning for warning in world.warnings)
     world.warnings.clear()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sympozium_core.contracts.sandbox import ContainerStatus, PodStatus
-from sympozium_core.controllers.agentrun.outcome import from_pod, from_result, timed_out
+from sympozium_core.controllers.agentrun.outcome import from_pod, from_result, taken_away, timed_out
 from sympozium_core.names import Phase, Reason
 
 
@@ -55,6 +55,25 @@ def test_a_pod_without_a_result_ends_typed(containers: dict[str, ContainerStatus
     assert outcome.phase is Phase.FAILED
     assert outcome.reason is reason
     assert fragment in outcome.message
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("Evicted: Pod ephemeral local storage usage exceeds the total limit of containers 1Gi.", Reason.EVICTED),
+        ("TerminationByKubelet: The node was low on resource: memory.", Reason.EVICTED),
+        ("DeadlineExceeded: Pod was active on the node longer than the specified deadline", Reason.INFRASTRUCTURE_ERROR),
+    ],
+)
+def test_what_ended_a_pod_from_outside_explains_its_end(message: str, reason: Reason) -> None:
+    outcome = from_pod(PodStatus("ended", {"agent": ContainerStatus("ended", -9)}, message=message), attempts=3)
+    assert outcome.reason is reason
+    assert message in outcome.message
+    assert taken_away(PodStatus("ended", lost=True, message=message), 10).reason is Reason.EVICTED
+
+
+def test_a_timeout_says_why_the_pod_never_started() -> None:
+    assert "FailedScheduling: 0/1 nodes" in timed_out(90, "FailedScheduling: 0/1 nodes are available").message
 
 
 def test_a_timeout_says_what_to_raise() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sympozium_core.cli import demo
 from sympozium_core.cli.run import follow
-from sympozium_core.cli.target import reach
+from sympozium_core.cli.target import Embedded, reach
 from sympozium_core.contracts.builtin_kinds import SECRET
 from sympozium_core.planning.factory import build_run
 from sympozium_core.resources.kinds import AGENT_RUN, SYMPOZIUM_INSTANCE
@@ -29,7 +29,7 @@ async def record(target_file: Path) -> None:
     async with OpenAIServer(model="scripted", key=KEY, script=load(SCRIPT)) as server:
         target_file.write_text(f"cassette: 1\nrecord:\n  provider: openai\n  model: scripted\n  baseURL: {server.base_url}\n")
         with tempfile.TemporaryDirectory() as folder:
-            async with reach(EmbeddedSettings(data_dir=Path(folder)), controllers=True) as target:
+            async with reach(Embedded(EmbeddedSettings(data_dir=Path(folder))), controllers=True) as target:
                 secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key", "namespace": "default"}}
                 await target.cluster.create(SECRET, {**secret, "stringData": {"apiKey": KEY}})
                 provider = {"name": "replay", "model": "demo", "baseURL": target_file.as_uri(), "apiKeySecret": "key"}

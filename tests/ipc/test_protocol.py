@@ -81,6 +81,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "messages": [{"role": "user", "content": "c"}],
             "toolResults": {"c1": {"status": "ok", "content": "x", "artifacts": []}},
             "unknown": ["c2"],
+            "workspaceLost": True,
         },
     },
     "exec-request": {

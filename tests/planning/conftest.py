@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from sympozium_core.contracts.sandbox import ALL_PROMISES
+from sympozium_core.contracts.sandbox import ALL_PROMISES, Feature
 from sympozium_core.planning.inputs import RunInputs, SandboxFacts, SkillSource
 from sympozium_core.planning.policy import effective_policy
 from sympozium_core.resources import load
@@ -35,6 +35,7 @@ SHELL = SkillSource(
 )
 ISOLATING = SandboxFacts("bubblewrap", ALL_PROMISES)
 SHARED = SandboxFacts("process", frozenset())
+CLUSTER = SandboxFacts("kubernetes", ALL_PROMISES, frozenset(get_args(Feature)), keeps_workspace=False)
 
 Make = Callable[..., RunInputs]
 
@@ -50,6 +51,25 @@ def objects(
 
 
 @pytest.fixture
+def cluster() -> SandboxFacts:
+    """A runtime that has everything that some runtimes lack."""
+    return CLUSTER
+
+
+def skill(name: str, sidecar: Mapping[str, Any] | None = None, **parameters: str) -> SkillSource:
+    """A skill that is found as a SkillPack resource."""
+    spec: dict[str, Any] = {"skills": []}
+    if sidecar is not None:
+        spec["sidecar"] = {"image": f"ghcr.io/acme/{name}:1", **sidecar}
+    return SkillSource(name, {"spec": spec}, parameters)
+
+
+@pytest.fixture
+def a_skill() -> Callable[..., SkillSource]:
+    return skill
+
+
+@pytest.fixture
 def inputs() -> Make:
     def make(
         run: Mapping[str, Any] | None = None,
@@ -58,6 +78,7 @@ def inputs() -> Make:
         sandbox: SandboxFacts = ISOLATING,
         skills: tuple[SkillSource, ...] = (SHELL,),
         missing: tuple[str, ...] = (),
+        addresses: Mapping[str, tuple[str, ...]] | None = None,
     ) -> RunInputs:
         normal_run, normal_instance = objects(run, instance)
         return RunInputs(
@@ -69,6 +90,7 @@ def inputs() -> Make:
             missing_skills=missing,
             agent_command=("python", "-m", "runner"),
             bridge_command=("python", "-m", "bridge"),
+            addresses=addresses or {},
         )
 
     return make

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sympozium_core.contracts.plan import ToolPolicy, ToolRule
-from sympozium_core.planning.policy import effective_policy, narrow
+from sympozium_core.planning.policy import Destination, effective_policy, narrow
 
 RESTRICTIVENESS = {"allow": 0, "ask": 1, "deny": 2}
 
@@ -75,19 +75,30 @@ def test_isolation(spec: dict[str, Any], isolated: bool) -> None:
     assert effective_policy("p", spec).isolation_required is isolated
 
 
-def test_a_runtime_class_is_demanded_only_where_the_policy_says_required() -> None:
+def test_a_kernel_sandbox_is_demanded_only_where_the_policy_says_required() -> None:
     kernel = {"defaultRuntimeClass": "gvisor", "allowedRuntimeClasses": ["gvisor"]}
-    assert effective_policy("p", {"sandboxPolicy": {"agentSandboxPolicy": {**kernel, "required": False}}}).runtime_class == ""
-    assert (
-        effective_policy("p", {"sandboxPolicy": {"agentSandboxPolicy": {**kernel, "required": True}}}).runtime_class == "gvisor"
+    for required in (False, True):
+        policy = effective_policy("p", {"sandboxPolicy": {"agentSandboxPolicy": {**kernel, "required": required}}})
+        assert policy.runtime_class_required is required
+        assert (policy.runtime_class, policy.allowed_runtime_classes) == ("gvisor", ("gvisor",))
+    nothing = effective_policy("p", {})
+    assert (nothing.runtime_class_required, nothing.runtime_class, nothing.allowed_runtime_classes) == (False, "", None)
+
+
+def test_a_list_that_is_not_there_is_open_and_an_empty_one_closed() -> None:
+    assert effective_policy("p", {}).allowed_registries is None
+    assert effective_policy("p", {"imagePolicy": {}}).allowed_registries is None
+    assert effective_policy("p", {"imagePolicy": {"allowedRegistries": []}}).allowed_registries == ()
+
+
+def test_the_network_is_closed_but_for_what_is_listed() -> None:
+    policy = effective_policy(
+        "p", {"networkPolicy": {"denyAll": True, "allowedEgress": [{"host": "a", "port": 443}, {"host": "b"}]}}
     )
-
-
-def test_permissions_that_nothing_uses_are_said() -> None:
-    notes = effective_policy("open", {"networkPolicy": {"denyAll": False}, "sandboxPolicy": {"allowHostMounts": True}}).notes
-    assert len(notes) == 2
-    assert all("open" in note for note in notes)
-    assert effective_policy("closed", {"networkPolicy": {"denyAll": True}}).notes == ()
+    assert policy.allowed_egress == (Destination("a", 443), Destination("b", None))
+    assert not policy.network_open
+    assert effective_policy("p", {"networkPolicy": {"denyAll": False}}).network_open
+    assert not effective_policy("p", {}).network_open
 
 
 def test_a_run_narrows_and_is_told_whose_word_it_was() -> None:

@@ -27,6 +27,38 @@ def test_isolation(inputs: Any, policy: dict[str, Any], sandbox: SandboxFacts, r
     assert bool(_review(inputs(policy=policy, sandbox=sandbox))) is refused
 
 
+KERNEL = {"required": True, "defaultRuntimeClass": "gvisor", "allowedRuntimeClasses": ["gvisor", "kata"]}
+
+
+@pytest.mark.parametrize(
+    ("run", "instance", "kernel", "fragment"),
+    [
+        ({"enabled": True, "runtimeClass": "kata"}, None, KERNEL, ""),
+        ({"enabled": True, "runtimeClass": "runc"}, None, KERNEL, "does not allow runtime class 'runc'"),
+        ({"enabled": True, "runtimeClass": "runc"}, None, {"required": False, "allowedRuntimeClasses": []}, "it allows none"),
+        ({"enabled": True, "runtimeClass": "runc"}, None, {"required": False}, ""),
+        (None, {"enabled": True, "runtimeClass": "runc"}, KERNEL, "does not allow"),
+        ({"enabled": False}, {"enabled": True, "runtimeClass": "runc"}, {**KERNEL, "required": False}, ""),
+        (None, None, {"required": True}, "no runtime class is named"),
+        ({"enabled": True}, None, {"required": False}, "no runtime class is named"),
+        ({"enabled": True}, None, KERNEL, ""),
+        (None, None, KERNEL, ""),
+    ],
+)
+def test_runtime_classes(
+    inputs: Any, cluster: SandboxFacts, run: Any, instance: Any, kernel: dict[str, Any], fragment: str
+) -> None:
+    default = {"model": "m", **({"agentSandbox": instance} if instance else {})}
+    given = inputs(
+        run={"agentSandbox": run} if run else {},
+        instance={"provider": None, "authRefs": [{"provider": "openai"}], "agents": {"default": default}},
+        policy={"sandboxPolicy": {"agentSandboxPolicy": kernel}},
+        sandbox=cluster,
+    )
+    causes = _review(given)
+    assert [fragment in str(cause) for cause in causes] == ([True] if fragment else [])
+
+
 @pytest.mark.parametrize(
     ("run", "policy", "fragment"),
     [

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from typing import Any
+
+import pytest
 
 from sympozium_core.ipc.protocol import ToolRequest, ToolResult, parse_tool_request
 
@@ -119,14 +122,20 @@ def test_a_broken_result_is_an_error_of_that_call(pod: Any, model: Any, reply: A
     assert "another call" in texts[2]
 
 
-def test_cancel_ends_a_waiting_call_and_says_so_to_the_bridge(pod: Any, model: Any, reply: Any) -> None:
+@pytest.mark.parametrize("how", ["file", "signal"])
+@pytest.mark.parametrize("calls", [1, 3])
+def test_cancel_ends_waiting_calls_and_says_so_to_the_bridge(pod: Any, model: Any, reply: Any, how: str, calls: int) -> None:
     pod.offer(COMMAND)
-    model.script = [reply.calls(("execute_command", {}), ids=("c1",)), reply.says("Done.")]
-    pod.start()
-    pod.until(lambda: requests(pod))
-    pod.root.write_bytes("control/cancel", b"")
+    ids = tuple(f"c{number}" for number in range(calls))
+    model.script = [reply.calls(*[("execute_command", {})] * calls, ids=ids), reply.says("Done.")]
+    process = pod.start()
+    pod.until(lambda: len(requests(pod)) == calls)
+    if how == "file":
+        pod.root.write_bytes("control/cancel", b"")
+    else:
+        process.send_signal(signal.SIGTERM)
     assert pod.finish().reason == "Cancelled"
-    assert pod.root.names("tools/shell/cancel") == ["c1"]
+    assert pod.root.names("tools/shell/cancel") == list(ids)
 
 
 def test_the_deadline_of_the_run_ends_a_waiting_call(pod: Any, model: Any, reply: Any) -> None:

@@ -4,7 +4,7 @@ import pytest
 from sympozium_sandbox_bubblewrap.driver import BubblewrapSandbox
 
 from sympozium_core.contracts.sandbox import Sandbox
-from sympozium_core.testing.sandbox import bench
+from sympozium_core.testing.sandbox_local import bench
 
 __all__ = ["bench", "driver"]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sympozium_core.contracts.sandbox import ALL_PROMISES
-from sympozium_core.testing.sandbox import SandboxContract
+from sympozium_core.testing.sandbox_local import LocalSandboxContract
 
 
-class TestBubblewrap(SandboxContract):
+class TestBubblewrap(LocalSandboxContract):
     expects = ALL_PROMISES

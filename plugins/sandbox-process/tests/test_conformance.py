@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sympozium_core.testing.sandbox import SandboxContract
+from sympozium_core.testing.sandbox_local import LocalSandboxContract
 
 
-class TestProcess(SandboxContract):
+class TestProcess(LocalSandboxContract):
     expects = frozenset()

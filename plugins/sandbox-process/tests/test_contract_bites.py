@@ -15,11 +15,11 @@ from sympozium_sandbox_process.slots import ContainerSpec
 
 from sympozium_core.contracts.plan import Container, PodPlan
 from sympozium_core.contracts.sandbox import ALL_PROMISES, ContainerStatus, PodStatus
-from sympozium_core.testing.sandbox import SandboxContract
 from sympozium_core.testing.sandbox_bench import Bench
+from sympozium_core.testing.sandbox_local import LocalSandboxContract
 
 
-class Suite(SandboxContract):
+class Suite(LocalSandboxContract):
     __test__ = False
     expects = ALL_PROMISES
 

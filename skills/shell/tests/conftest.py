@@ -1,4 +1,4 @@
-"""The skill's own tool server, as the process that `ShellSkill.command` names, on a volume of its own."""
+"""The skill's own tool server, as the process that `ShellSkill.module` names, on a volume of its own."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sympozium_skill_shell import ShellSkill
 
 from sympozium_core.ipc.files import Root
 from sympozium_core.ipc.protocol import Manifest, ToolResult, parse_manifest, parse_tool_result
+from sympozium_core.sidecar.interpreter import python_command
 
 DIRECTORY = "tools/shell"
 
@@ -36,7 +37,7 @@ class Shell:
             **environment,
         }
         self.pod = given["SYMPOZIUM_POD"]
-        self.process = subprocess.Popen(list(ShellSkill().command()), env=given, stderr=subprocess.PIPE)
+        self.process = subprocess.Popen(python_command(ShellSkill().module()), env=given, stderr=subprocess.PIPE)
         self.count = 0
 
     def manifest(self) -> Manifest:

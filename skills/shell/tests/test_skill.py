@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 from sympozium_skill_shell import ShellSkill
 
 from sympozium_core.contracts.skill import Skill
+from sympozium_core.sidecar.interpreter import python_command
 
 
 def test_the_entry_point_gives_the_skill_and_its_name_is_the_packs() -> None:
@@ -23,7 +24,9 @@ def test_the_entry_point_gives_the_skill_and_its_name_is_the_packs() -> None:
     assert json.loads(json.dumps(pack)) == pack
 
 
-def test_the_command_shows_nothing_but_the_module() -> None:
-    program, *arguments = ShellSkill().command()
+def test_the_module_starts_by_itself_wherever_it_is_installed() -> None:
+    skill = ShellSkill()
+    assert skill.command() == ()
+    program, *arguments = python_command(skill.module())
     assert program == sys.executable
     assert arguments[-2] == "sympozium_skill_shell"

@@ -7,9 +7,9 @@ from typing import Any
 
 from sympozium_core.clock import rfc3339
 from sympozium_core.contracts.cluster import Conflict, NotFound, Object
-from sympozium_core.controllers.agentrun import journal, plans
-from sympozium_core.controllers.agentrun.context import RunContext
-from sympozium_core.controllers.agentrun.status import status_of, write_status
+from sympozium_core.controllers.agentrun import identity, journal, plans
+from sympozium_core.controllers.agentrun.context import INDEX_UID, RunContext
+from sympozium_core.controllers.agentrun.status import phase_of, status_of, write_status
 from sympozium_core.errors import Permanent
 from sympozium_core.names import Phase
 from sympozium_core.reconcile.controller import Result
@@ -25,10 +25,18 @@ def pods_of(run: Mapping[str, Any]) -> list[str]:
     return [str(pod) for pod in status_of(run).get("pods") or []]
 
 
-async def claim(context: RunContext, run: Object) -> Object | None:
+def of_current_pod(context: RunContext, uid: str, pod: object) -> Mapping[str, Any]:
+    """The running run whose current pod asks. Raises Permanent for every other pod."""
+    run = next(iter(context.runs.cache.by_index(INDEX_UID, uid)), None)
+    if run is None or phase_of(run) is not Phase.RUNNING or status_of(run).get("pod") != pod:
+        raise Permanent("this pod is not the one of the run's current attempt", reason="Fenced")
+    return run
+
+
+async def claim(context: RunContext, run: Object, stamp: Mapping[str, Any]) -> Object | None:
     """Takes a place for the run: from this write on it counts as running. None when the run changed under us.
 
-    The pod is a warm one where one of the run's plan waits; writing its id is what assigns it.
+    `stamp` is what else of its status is to be written. The pod is a warm one where one of the run's plan waits; writing its id is what assigns it.
     """
     now = context.clock.now()
     plan = await plans.load(context.bus, run["metadata"]["uid"])
@@ -38,6 +46,7 @@ async def claim(context: RunContext, run: Object) -> Object | None:
             context.cluster,
             run,
             {
+                **stamp,
                 "phase": Phase.RUNNING,
                 "attempt": 1,
                 "pod": pod,
@@ -64,6 +73,9 @@ async def start(context: RunContext, run: Object) -> Result | None:
             f"the run was planned for sandbox {plan.sandbox!r}, and this server runs {context.sandbox_name!r}",
             hint=f"start the server with --sandbox {plan.sandbox}, or create the run again",
         )
+    if context.network is not None:
+        await context.network.ensure(plan.pod)
+    await identity.ensure(context, run, plan)
     await journal.say(context.bus, uid, {"type": "attempt", "attempt": attempt, "pod": pod}, context.clock)
     earlier = [other for other in pods_of(run) if other != pod]
     await context.sandbox.start(pod, plan.pod, workspace_of=earlier[-1] if earlier else "")

@@ -13,6 +13,7 @@ from sympozium_core.contracts.cluster import Cluster
 from sympozium_core.contracts.plan import RunPlan
 from sympozium_core.contracts.sandbox import Sandbox
 from sympozium_core.controllers.agentrun.warm import WarmPods
+from sympozium_core.controllers.network_profiles import NetworkProfiles
 from sympozium_core.errors import Cause
 from sympozium_core.names import LABEL_INSTANCE
 from sympozium_core.planning.inputs import RunInputs
@@ -66,6 +67,8 @@ class RunContext:
     events: EventRecorder
     clock: Clock
     settings: ControllerSettings
+    network: NetworkProfiles | None = None
+    """None where the runtime itself keeps pods off the network."""
     left_alone: set[str] = field(default_factory=set)
     """UIDs of the runs that this process does not carry out. A command that holds the data directory for its own run leaves those that it
     finds there as they are: it would be gone before they have ended."""

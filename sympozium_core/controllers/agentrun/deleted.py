@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sympozium_core.contracts.cluster import Object
-from sympozium_core.controllers.agentrun import attempts, journal, plans
+from sympozium_core.controllers.agentrun import attempts, identity, journal, plans
 from sympozium_core.controllers.agentrun.context import RunContext
 from sympozium_core.controllers.agentrun.status import phase_of, status_of
 from sympozium_core.names import FINALIZER_RUN, Phase, Reason
@@ -17,6 +17,8 @@ DELETED = "the run was deleted"
 async def remove(context: RunContext, run: Object) -> Result | None:
     """Idempotent; the finalizer is the last to go."""
     uid = run["metadata"]["uid"]
+    if not status_of(run).get("cleaned"):
+        await identity.revoke(context, run)
     if phase_of(run) is Phase.RUNNING:
         await journal.say(context.bus, uid, {"type": "cancel", "because": DELETED}, context.clock)
         await context.sandbox.stop(str(status_of(run)["pod"]), grace=context.settings.stop_grace)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sympozium_core.clock import rfc3339
 from sympozium_core.contracts.cluster import NotFound, Object
-from sympozium_core.controllers.agentrun import attempts, journal
+from sympozium_core.controllers.agentrun import attempts, identity, journal
 from sympozium_core.controllers.agentrun.context import INDEX_INSTANCE, RunContext, instance_key
 from sympozium_core.controllers.agentrun.outcome import Outcome
 from sympozium_core.controllers.agentrun.status import conditions, status_of, write_status
@@ -52,11 +52,12 @@ async def end(context: RunContext, run: Object, outcome: Outcome) -> Result | No
 
 
 async def clean(context: RunContext, run: Object) -> Result | None:
-    """Says the end on the journal and removes the pod of every attempt, but for the last where the user keeps it for a look
-    (``spec.cleanup: keep``). Idempotent, and complete when a crash came between the status and any of this."""
+    """Takes the run's rights away, says the end on the journal and removes the pod of every attempt, but for the last where the user keeps it
+    for a look (``spec.cleanup: keep``). Idempotent, and complete when a crash came between the status and any of this."""
     status = status_of(run)
     if status.get("cleaned"):
         return None
+    await identity.revoke(context, run)
     entry = {key: status.get(key) or "" for key in ("phase", "reason", "message")}
     await journal.say(context.bus, run["metadata"]["uid"], {"type": "ended", **entry}, context.clock)
     pod = status.get("pod")

@@ -9,6 +9,7 @@ from typing import Any
 from sympozium_core.contracts.sandbox import PodStatus
 from sympozium_core.names import Phase, Reason
 
+_EVICTED = ("Evicted:", "TerminationByKubelet:", "EvictionByEvictionAPI:", "PreemptionByScheduler:")
 HEAD = 64 * 1024
 """Bytes of the answer that stand in the status itself; a longer one is kept whole as an artifact."""
 
@@ -55,16 +56,27 @@ def from_pod(status: PodStatus, attempts: int) -> Outcome:
         return Outcome(
             Phase.FAILED, Reason.OUT_OF_MEMORY, "the agent's pod ran out of memory; give it more in sandbox.resources"
         )
-    how = "the pod vanished"
-    if worst is not None:
+    how, reason = "the pod vanished", Reason.INFRASTRUCTURE_ERROR
+    if status.message:
+        how = status.message
+        reason = Reason.EVICTED if status.message.startswith(_EVICTED) else reason
+    elif worst is not None:
         code = worst.exit_code or 0
         ended = f"signal {-code}" if code < 0 else f"exit code {code}"
         how = f"a container ended with {ended}" + (f": {worst.message[-500:]}" if worst.message else "")
     tries = f"after {attempts} attempts" if attempts > 1 else "at its first attempt"
-    return Outcome(Phase.FAILED, Reason.INFRASTRUCTURE_ERROR, f"no result {tries}: {how}")
+    return Outcome(Phase.FAILED, reason, f"no result {tries}: {how}")
 
 
-def timed_out(seconds: float) -> Outcome:
+def taken_away(status: PodStatus, times: int) -> Outcome:
+    """A run whose pods do not stay: each was taken from it by its runtime."""
+    return Outcome(Phase.FAILED, Reason.EVICTED, f"no result: its pod was taken away {times} times, at last {status.message}")
+
+
+def timed_out(seconds: float, never_ready: str = "") -> Outcome:
+    """`never_ready` is why the pod did not come up, where it did not."""
+    if never_ready:
+        return Outcome(Phase.FAILED, Reason.TIMEOUT, f"not finished within {seconds:g} s: its pod did not start: {never_ready}")
     return Outcome(
         Phase.FAILED, Reason.TIMEOUT, f"not finished within {seconds:g} s; raise spec.timeout if the task needs longer"
     )

@@ -1,17 +1,19 @@
-"""Pending: decide and plan. The policy's stamp and the plan are durable before anything of the run starts."""
+"""Pending: decide and plan. The plan is durable before anything of the run starts, and so is the policy's stamp: it is written together with the
+run's place, or with its place in the queue, because each write of a status costs the API server more than all that is decided here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from sympozium_core.contracts.cluster import Object
+from sympozium_core.contracts.cluster import ApiError, Object
+from sympozium_core.contracts.network import network_digest
 from sympozium_core.contracts.plan import RunPlan, digest, to_json
 from sympozium_core.controllers.agentrun import finished, plans, queued
 from sympozium_core.controllers.agentrun.context import RunContext
 from sympozium_core.controllers.agentrun.outcome import Outcome, cancelled
 from sympozium_core.controllers.agentrun.status import conditions, status_of, write_status
-from sympozium_core.errors import Permanent, Refused
+from sympozium_core.errors import Permanent, Refused, Temporary
 from sympozium_core.names import Phase, Reason
 from sympozium_core.planning.inputs import RunInputs
 from sympozium_core.planning.plan import make_plan
@@ -21,7 +23,6 @@ from sympozium_core.reconcile.controller import Result
 
 async def begin(context: RunContext, run: Object) -> Result | None:
     """First sight of a run: admitted already, so it is Pending; goes on at once."""
-    run = await write_status(context.cluster, run, {"phase": Phase.PENDING})
     context.normal(
         run, "Admitted", f"admitted for {(run['spec'].get('requestedBy') or {}).get('username') or 'an unknown user'}"
     )
@@ -31,6 +32,7 @@ async def begin(context: RunContext, run: Object) -> Result | None:
 async def plan(context: RunContext, run: Object) -> Result | None:
     if run["spec"].get("cancel"):
         return await finished.end(context, run, cancelled("cancelled before it was planned"))
+    stamp: Mapping[str, Any] = {}
     if not status_of(run).get("planDigest"):
         try:
             inputs = await context.gather(run)
@@ -38,13 +40,16 @@ async def plan(context: RunContext, run: Object) -> Result | None:
         except Permanent as error:
             reason = next((reason for reason in Reason if reason == error.reason), Reason.INFRASTRUCTURE_ERROR)
             return await finished.end(context, run, Outcome(Phase.FAILED, reason, error.message))
+        except (Temporary, ApiError):
+            await write_status(context.cluster, run, {"phase": Phase.PENDING})
+            raise
         await plans.keep(context.bus, made)
         planned = conditions(
             run, "Planned", True, "Planned", f"policy {inputs.policy.name}, sandbox {made.sandbox}", context.clock
         )
-        run = await write_status(context.cluster, run, {**_stamp(inputs, made), "conditions": planned})
+        stamp = {**_stamp(context, inputs, made), "conditions": planned}
         _tell(context, run, inputs, made)
-    return await queued.wait(context, run)
+    return await queued.wait(context, run, stamp)
 
 
 def _decide(context: RunContext, run: Object, inputs: RunInputs) -> RunPlan:
@@ -56,7 +61,8 @@ def _decide(context: RunContext, run: Object, inputs: RunInputs) -> RunPlan:
     return context.patch_plan(run, make_plan(inputs))
 
 
-def _stamp(inputs: RunInputs, made: RunPlan) -> Mapping[str, Any]:
+def _stamp(context: RunContext, inputs: RunInputs, made: RunPlan) -> Mapping[str, Any]:
+    """What holds from here on, whatever becomes of the resources. `network` and `identities` say what has to go with the run."""
     tools = to_json(made.tools)
     return {
         "effectivePolicy": {
@@ -68,6 +74,8 @@ def _stamp(inputs: RunInputs, made: RunPlan) -> Mapping[str, Any]:
         },
         "planDigest": digest(to_json(made)),
         "sandbox": made.sandbox,
+        "network": network_digest(made.pod) if context.network is not None else None,
+        "identities": [identity.skill for identity in made.identities] or None,
     }
 
 

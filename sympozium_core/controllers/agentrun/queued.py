@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from sympozium_core.contracts.cluster import Object
@@ -20,19 +21,20 @@ RECHECK = 30.0
 """Seconds: an ended run wakes the queue at once; this only bounds what a missed wake-up can cost."""
 
 
-async def wait(context: RunContext, run: Object) -> Result | None:
+async def wait(context: RunContext, run: Object, stamp: Mapping[str, Any] = MappingProxyType({})) -> Result | None:
+    """`stamp` is what of the status is decided and not written yet."""
     if run["spec"].get("cancel"):
         return await finished.end(context, run, cancelled("cancelled while it waited"))
     async with context.slots:
-        position = _position(context, run)
-        claimed = await attempts.claim(context, run) if position == 0 else None
+        position = _position(context, {**run, "status": {**status_of(run), **stamp}})
+        claimed = await attempts.claim(context, run, stamp) if position == 0 else None
     if claimed is not None:
         return await attempts.start(context, claimed)
     if position == 0:
         return Result(requeue_after=AGAIN)
     if phase_of(run) is not Phase.QUEUED:
         context.normal(run, "Queued", f"waits for a free place, position {position}")
-    await write_status(context.cluster, run, {"phase": Phase.QUEUED, "queuePosition": position})
+    await write_status(context.cluster, run, {**stamp, "phase": Phase.QUEUED, "queuePosition": position})
     return Result(requeue_after=RECHECK)
 
 

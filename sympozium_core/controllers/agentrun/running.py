@@ -10,12 +10,15 @@ from sympozium_core.contracts.bus import BusUnavailable, LimitReached
 from sympozium_core.contracts.cluster import Object
 from sympozium_core.contracts.plan import RunPlan
 from sympozium_core.contracts.sandbox import PodStatus
-from sympozium_core.controllers.agentrun import attempts, finished, journal, plans
+from sympozium_core.controllers.agentrun import attempts, finished, identity, journal, plans, pod_ready
 from sympozium_core.controllers.agentrun.context import RunContext
-from sympozium_core.controllers.agentrun.outcome import Outcome, cancelled, from_pod, from_result, timed_out
+from sympozium_core.controllers.agentrun.outcome import Outcome, cancelled, from_pod, from_result, taken_away, timed_out
 from sympozium_core.controllers.agentrun.status import conditions, status_of, write_status
 from sympozium_core.names import Phase
 from sympozium_core.reconcile.controller import Result
+
+MAX_LOSSES = 10
+"""Pods of one run that may be taken away: evicted, deleted, gone with their nodes."""
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +35,9 @@ async def tend(context: RunContext, run: Object) -> Result | None:
         return await stop(context, run, cancelled("cancelled on request"))
     left = attempts.deadline_of(run, plan.limits.timeout) + context.settings.deadline_grace - context.clock.now()
     if left <= 0:
-        return await stop(context, run, timed_out(plan.limits.timeout))
+        return await stop(context, run, timed_out(plan.limits.timeout, pod_ready.problem(run)))
     pod_status = await context.sandbox.observe(pod)
+    run = await pod_ready.tell(context, run, pod_status)
     if pod_status.state == "absent" and not await journal.attempt_was_announced(context.bus, uid, pod):
         return await attempts.start(context, run)
     if not _gone(pod_status) and _agent_ended(pod_status):
@@ -79,8 +83,9 @@ async def _tell_of_tools(context: RunContext, run: Object, plan: RunPlan) -> Obj
 
 
 async def stop(context: RunContext, run: Object, otherwise: Outcome) -> Result | None:
-    """Ends the pod in good order: whatever result it still hands over counts, else `otherwise`."""
+    """Takes the run's rights away and ends its pod in good order: whatever result it still hands over counts, else `otherwise`."""
     uid, pod = run["metadata"]["uid"], str(status_of(run)["pod"])
+    await identity.revoke(context, run)
     try:
         await journal.say(context.bus, uid, {"type": "cancel", "because": otherwise.message}, context.clock)
     except (BusUnavailable, LimitReached) as error:
@@ -120,6 +125,17 @@ async def _lost_a_server(context: RunContext, run: Object, status: PodStatus, ma
     return started is not None and any(name.removeprefix("skill-") in started["servers"] for name in ended)
 
 
+async def _after_loss(context: RunContext, run: Object, status: PodStatus) -> Result | None:
+    """No failure of the run's, so its next attempt is free; but a pod that is taken away again and again may be what costs its node too much."""
+    if not status.message:
+        return await attempts.next_attempt(context, run, "its pod ended with the server that ran it")
+    losses = int(status_of(run).get("losses") or 0) + 1
+    if losses >= MAX_LOSSES:
+        return await finished.end(context, run, taken_away(status, losses))
+    run = await write_status(context.cluster, run, {"losses": losses})
+    return await attempts.next_attempt(context, run, status.message)
+
+
 async def _after(context: RunContext, run: Object, status: PodStatus, max_attempts: int) -> Result | None:
     """What `status` shows cannot come to a result any more: ends what is left, and goes on in a new pod while attempts last."""
     pod = str(status_of(run)["pod"])
@@ -130,7 +146,7 @@ async def _after(context: RunContext, run: Object, status: PodStatus, max_attemp
     if result is not None:
         return await finished.end(context, run, from_result(result))
     if status.lost:
-        return await attempts.next_attempt(context, run, "its pod ended with the server that ran it")
+        return await _after_loss(context, run, status)
     failures = int(status_of(run).get("failures") or 0) + 1
     outcome = from_pod(status, failures)
     worst = status.worst()

@@ -10,10 +10,8 @@ from sympozium_core.bus import subjects
 from sympozium_core.bus.serving import CallRequest, Server, serve
 from sympozium_core.contracts.plan import to_json
 from sympozium_core.controllers.agentrun import attempts, plans
-from sympozium_core.controllers.agentrun.context import INDEX_UID, RunContext
-from sympozium_core.controllers.agentrun.status import phase_of, status_of
-from sympozium_core.errors import Permanent
-from sympozium_core.names import Phase
+from sympozium_core.controllers.agentrun.context import RunContext
+from sympozium_core.controllers.agentrun.status import status_of
 
 QUEUE = "controller"
 
@@ -29,14 +27,14 @@ async def _answer(context: RunContext, request: CallRequest) -> Mapping[str, Any
     uid = subjects.uid_of(request.subject)
     asked = json.loads(request.data)
     pod = asked.get("pod") if isinstance(asked, dict) else None
-    run = next(iter(context.runs.cache.by_index(INDEX_UID, uid)), None)
-    if run is None or phase_of(run) is not Phase.RUNNING or status_of(run).get("pod") != pod:
-        raise Permanent("this pod is not the one of the run's current attempt", reason="Fenced")
+    run = attempts.of_current_pod(context, uid, pod)
+    attempt = int(status_of(run)["attempt"])
     plan = await plans.load(context.bus, uid)
     newest = await context.bus.last(subjects.journal(uid, subjects.POD))
     return {
         "plan": to_json(plan),
-        "attempt": int(status_of(run)["attempt"]),
+        "attempt": attempt,
         "deadline": attempts.deadline_of(run, plan.limits.timeout),
         "lastPod": newest.sequence if newest is not None else 0,
+        "workspace": "new" if attempt == 1 else "kept" if context.sandbox.keeps_workspace else "lost",
     }

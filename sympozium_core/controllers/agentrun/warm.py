@@ -27,12 +27,18 @@ class WarmPods:
     def __init__(self, sandbox: Sandbox, wanted: int) -> None:
         self._sandbox, self._wanted = sandbox, wanted
         self._waiting: OrderedDict[str, list[str]] = OrderedDict()
+        self._plans: dict[str, PodPlan] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def pods(self) -> frozenset[str]:
         """Ids of all that wait."""
         return frozenset(pod for pods in self._waiting.values() for pod in pods)
+
+    @property
+    def plans(self) -> list[PodPlan]:
+        """Of all that wait."""
+        return [self._plans[digest] for digest, pods in self._waiting.items() if pods]
 
     def take(self, plan: PodPlan) -> str | None:
         """A waiting pod of this very plan, which is the caller's from now on; None when there is none."""
@@ -44,9 +50,11 @@ class WarmPods:
         if self._wanted == 0:
             return
         pods = self._waiting.setdefault(plan.digest, [])
+        self._plans[plan.digest] = plan
         self._waiting.move_to_end(plan.digest)
         while len(self._waiting) > MAX_PLANS:
-            _, surplus = self._waiting.popitem(last=False)
+            digest, surplus = self._waiting.popitem(last=False)
+            del self._plans[digest]
             for pod in surplus:
                 self._spawn(self._remove(pod))
         missing = self._wanted - len(pods)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
 from sympozium_core.contracts.skill import Skill
-from sympozium_core.sidecar.interpreter import python_command
 
 
 class ShellSkill(Skill):
@@ -16,5 +15,5 @@ class ShellSkill(Skill):
         pack: dict[str, Any] = json.loads(resources.files(__name__).joinpath("skillpack.json").read_text("utf-8"))
         return pack
 
-    def command(self) -> Sequence[str]:
-        return python_command(__name__)
+    def module(self) -> str:
+        return __name__

@@ -1,0 +1,89 @@
+"""Pods that do not come up: looks for what their Events complain of, seldom and for many at once. One that starts at once costs nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sympozium_core.backoff import Attempts, BackOff
+from sympozium_core.contracts.cluster import ApiError, Cluster
+from sympozium_sandbox_kubernetes.reasons import complaints
+from sympozium_sandbox_kubernetes.watched import Place
+
+PACE = BackOff(first=3.0, factor=1.6, longest=30.0)
+"""How long a pod may take before it is asked about, and then how often."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Awaited:
+    containers: tuple[str, ...]
+    pace: Attempts
+    due: float
+    message: str = ""
+
+
+class Slow:
+    """For one event loop; `run` does the looking."""
+
+    def __init__(
+        self, cluster: Cluster, names: Callable[[Place], tuple[str, ...]], tell: Callable[[Place], None], pace: BackOff = PACE
+    ) -> None:
+        """`names`: of the objects whose Events would tell about a pod; none where its status says enough. `tell`: that there is a new
+        message."""
+        self._cluster, self._names, self._tell, self._pace = cluster, names, tell, pace
+        self._awaited: dict[Place, _Awaited] = {}
+        self._some = asyncio.Event()
+
+    def expect(self, place: Place, containers: tuple[str, ...]) -> None:
+        """From now on it is to come up. `containers` are their names."""
+        if place not in self._awaited:
+            pace = Attempts(self._pace)
+            self._awaited[place] = _Awaited(containers, pace, asyncio.get_running_loop().time() + pace.failed())
+            self._some.set()
+
+    def forget(self, place: Place) -> None:
+        self._awaited.pop(place, None)
+
+    def containers(self, place: Place) -> tuple[str, ...] | None:
+        """None of a pod that is not expected."""
+        found = self._awaited.get(place)
+        return None if found is None else found.containers
+
+    def message(self, place: Place) -> str:
+        found = self._awaited.get(place)
+        return "" if found is None else found.message
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            if not self._awaited:
+                self._some.clear()
+                await self._some.wait()
+            due = min(each.due for each in self._awaited.values())
+            await asyncio.sleep(min(max(0.0, due - loop.time()), self._pace.first))
+            now = loop.time()
+            late = {place: each for place, each in self._awaited.items() if each.due <= now + 1.0}
+            for each in late.values():
+                each.due = now + each.pace.failed()
+            for namespace in {place.namespace for place in late}:
+                await self._ask(namespace, [place for place in late if place.namespace == namespace])
+
+    async def _ask(self, namespace: str, places: list[Place]) -> None:
+        wanted = {name: place for place in places for name in self._names(place)}
+        if not wanted:
+            return
+        try:
+            found = await complaints(self._cluster, namespace, wanted)
+        except ApiError as error:
+            log.warning("cannot ask why pods in %s do not start: %s", namespace, error)
+            return
+        for name, message in found.items():
+            awaited = self._awaited.get(wanted[name])
+            if awaited is not None and awaited.message != message:
+                awaited.message = message
+                self._tell(wanted[name])

@@ -1,0 +1,152 @@
+"""The rights of a run's skills: made before its pod, taken away at its end, and never left behind (`rights` says what they are made of)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from sympozium_core import names
+from sympozium_core.contracts.builtin_kinds import SECRET
+from sympozium_core.contracts.cluster import (
+    AlreadyExists,
+    ApiError,
+    Cluster,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Object,
+    ResourceType,
+    metadata,
+)
+from sympozium_core.contracts.plan import RunPlan
+from sympozium_core.controllers.agentrun import plans
+from sympozium_core.controllers.agentrun.context import RunContext
+from sympozium_core.controllers.agentrun.rights import BINDINGS, ROLES, Made, objects, owner_secret, run_of, uid_of
+from sympozium_core.controllers.agentrun.status import phase_of, status_of
+from sympozium_core.errors import Permanent, Temporary
+from sympozium_core.resources.kinds import AGENT_RUN
+
+SWEEP_SECONDS = 300.0
+REFUSED_AGAIN = 10.0
+"""Seconds after which a refusal by the API server is tried again: an operator may have mended the controller's rights."""
+
+log = logging.getLogger(__name__)
+
+
+async def ensure(context: RunContext, run: Mapping[str, Any], plan: RunPlan) -> None:
+    """Everything is there when this returns; idempotent, and nothing where no skill has rights.
+
+    Raises Temporary where the API server refuses (the controller's own rights, a quota), Permanent for what it will never take.
+    """
+    if not plan.identities:
+        return
+    try:
+        secret = await _make(context.cluster, SECRET, owner_secret(run))
+        made = [made for identity in plan.identities for made in objects(run, identity, secret)]
+        await _all(_make(context.cluster, kind, obj) for kind, obj in made)
+    except Forbidden as error:
+        context.warning(run, "RightsRefused", f"the rights of the run's skills cannot be made: {error.message}")
+        raise Temporary(error.message, after=REFUSED_AGAIN) from error
+    except NotFound as error:
+        raise Permanent(
+            f"the rights of the run's skills cannot be made: {error.message}",
+            hint="skillConfig.<skill>.namespaces may name only what exists",
+        ) from error
+    except Invalid as error:
+        raise Permanent(f"the API server does not take the rights of the run's skills: {error.message}") from error
+
+
+async def revoke(context: RunContext, run: Mapping[str, Any]) -> None:
+    """Takes the rights away: the bindings at once, then the Secret and with it tokens and accounts, then what nothing owns. Idempotent."""
+    if not status_of(run).get("identities"):
+        return
+    secret = owner_secret(run)
+    made = await _made_for(context, run, secret)
+    await _all(_gone(context.cluster, kind, obj) for kind, obj in made if kind in BINDINGS)
+    await _gone(context.cluster, SECRET, secret)
+    await _all(_gone(context.cluster, kind, obj) for kind, obj in made if kind in ROLES and not _is_owned(run, obj))
+
+
+async def keep_swept(context: RunContext, every: float = SWEEP_SECONDS) -> None:
+    """Until cancelled: removes what an interrupted end left, now and every few minutes."""
+    while True:
+        try:
+            await sweep(context)
+        except ApiError as error:
+            log.warning("leftover rights were not looked for: %s", error)
+        await asyncio.sleep(every)
+
+
+async def sweep(context: RunContext) -> None:
+    """Removes bindings and roles whose run is gone or over; asked of the cluster itself, as the cache may be behind."""
+    found = await _labelled(context.cluster, names.LABEL_RUN_UID)
+    over = {uid: await _is_over(context.cluster, uid, obj) for uid, obj in {uid_of(obj): obj for _, obj in found}.items()}
+    left = [(kind, obj) for kind, obj in found if over[uid_of(obj)]]
+    for kind, obj in left:
+        log.info("removing %s %s, left over from a run", kind.kind, metadata(obj)["name"])
+    for kinds in (BINDINGS, ROLES):
+        await _all(_gone(context.cluster, kind, obj) for kind, obj in left if kind in kinds)
+
+
+async def _made_for(context: RunContext, run: Mapping[str, Any], secret: Object) -> list[Made]:
+    """What `ensure` made of the plan, or what bears the run's label where the plan is gone already."""
+    uid = str(run["metadata"]["uid"])
+    try:
+        plan = await plans.load(context.bus, uid)
+    except Permanent:
+        return await _labelled(context.cluster, f"{names.LABEL_RUN_UID}={uid}")
+    nobody = {**secret, "metadata": {**metadata(secret), "uid": ""}}
+    return [made for identity in plan.identities for made in objects(run, identity, nobody)]
+
+
+def _is_owned(run: Mapping[str, Any], obj: Object) -> bool:
+    """By the run's Secret, with which it goes."""
+    return bool(metadata(obj).get("namespace") == run["metadata"]["namespace"])
+
+
+async def _is_over(cluster: Cluster, uid: str, obj: Object) -> bool:
+    namespace, name = run_of(obj) or ("", "")
+    try:
+        run = await cluster.get(AGENT_RUN, namespace, name)
+    except NotFound:
+        return True
+    phase = phase_of(run)
+    return run["metadata"]["uid"] != uid or (phase is not None and phase.terminal)
+
+
+async def _labelled(cluster: Cluster, selector: str) -> list[Made]:
+    """Those of all namespaces that were made here: a label alone is nothing that only the controller could write."""
+    found: list[Made] = []
+    for kind in (*BINDINGS, *ROLES):
+        page = await cluster.list(kind, labels=selector)
+        found += [(kind, obj) for obj in page.items if run_of(obj) is not None]
+    return found
+
+
+async def _make(cluster: Cluster, kind: ResourceType, obj: Object) -> Object:
+    """The object, as it is there. Raises Permanent when one of that name is somebody else's."""
+    try:
+        return await cluster.create(kind, obj)
+    except AlreadyExists:
+        meta = metadata(obj)
+        found = await cluster.get(kind, meta.get("namespace"), meta["name"])
+        if uid_of(found) != uid_of(obj):
+            raise Permanent(
+                f"{kind.kind} {meta['name']!r} is there and not the run's", hint="delete it, and create the run again"
+            ) from None
+        return found
+
+
+async def _gone(cluster: Cluster, kind: ResourceType, obj: Object) -> None:
+    with suppress(NotFound):
+        await cluster.delete(kind, metadata(obj).get("namespace"), metadata(obj)["name"])
+
+
+async def _all(work: Iterable[Awaitable[Any]]) -> None:
+    """All at once, each to its end; then the first failure."""
+    for outcome in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome

@@ -1,0 +1,82 @@
+"""Which rights with the Kubernetes API a run's skills get: as their packs declare them, where their parameters narrow them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sympozium_core.contracts.plan import AccessRule, Identity
+from sympozium_core.errors import Cause
+from sympozium_core.planning.inputs import SkillSource
+from sympozium_core.resources import object_names
+from sympozium_core.resources.faults import Fault
+
+NAMESPACES = "namespaces"
+"""The parameter that narrows a skill's rights: ``skillConfig.<skill>.namespaces``, in normal form joined by commas."""
+MAX_NAMESPACES = 32
+"""Each is a Role and a RoleBinding of every run."""
+
+
+def identity(skill: SkillSource, namespace: str) -> Identity | None:
+    """None for a skill that declares no rights. `namespace` is the run's.
+
+    Narrowed to namespaces, a skill has no right beyond them: what it declares for the whole cluster, it then has in them alone.
+    """
+    rules, cluster_rules = _rules(skill.sidecar.get("rbac")), _rules(skill.sidecar.get("clusterRBAC"))
+    if not rules and not cluster_rules:
+        return None
+    narrowed = _narrowed_to(skill)
+    if narrowed is None:
+        return Identity(skill.name, rules, cluster_rules, (namespace,) if rules else ())
+    return Identity(skill.name, tuple(dict.fromkeys((*rules, *cluster_rules))), (), narrowed)
+
+
+def identity_faults(skill: SkillSource) -> list[Cause]:
+    """What the API server would refuse only when the run starts."""
+    found = []
+    for field in ("rbac", "clusterRBAC"):
+        for index, rule in enumerate(skill.sidecar.get(field) or ()):
+            missing = [key for key in ("apiGroups", "resources", "verbs") if not rule.get(key)]
+            if missing:
+                found.append(
+                    Cause(
+                        "spec.skills",
+                        f"skill {skill.name!r} declares a right without {' and '.join(missing)} (sidecar.{field}[{index}])",
+                        'every rule has all three; the core group is ""',
+                    )
+                )
+    if skill.sidecar.get("rbac") or skill.sidecar.get("clusterRBAC"):
+        found += _namespace_faults(skill)
+    return found
+
+
+def _namespace_faults(skill: SkillSource) -> list[Cause]:
+    narrowed = _narrowed_to(skill)
+    if narrowed is None:
+        return []
+    field = f"spec.skillConfig.{skill.name}.{NAMESPACES}"
+    if not narrowed:
+        return [Cause(field, "names no namespace", "name at least one, or leave it out for the run's own")]
+    if len(narrowed) > MAX_NAMESPACES:
+        return [Cause(field, f"has {len(narrowed)} namespaces", f"at most {MAX_NAMESPACES}")]
+    found = []
+    for name in narrowed:
+        try:
+            object_names.label(name)
+        except Fault as fault:
+            found.append(Cause(field, str(fault), fault.hint))
+    return found
+
+
+def _narrowed_to(skill: SkillSource) -> tuple[str, ...] | None:
+    text = skill.params.get(NAMESPACES)
+    if text is None:
+        return None
+    return tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip())))
+
+
+def _rules(declared: list[Mapping[str, Any]] | None) -> tuple[AccessRule, ...]:
+    return tuple(
+        AccessRule(tuple(rule.get("apiGroups") or ()), tuple(rule.get("resources") or ()), tuple(rule.get("verbs") or ()))
+        for rule in declared or ()
+    )

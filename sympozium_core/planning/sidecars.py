@@ -1,0 +1,200 @@
+"""The containers that serve a run's skills, and what of a SkillPack the runtime at hand does not have."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping
+
+from sympozium_core.contracts.plan import Container, DeclaredTool, Resources
+from sympozium_core.contracts.sandbox import Feature
+from sympozium_core.errors import Cause
+from sympozium_core.planning.identities import identity_faults
+from sympozium_core.planning.inputs import RunInputs, SandboxFacts, SkillSource
+from sympozium_core.resources import quantities
+
+SECRETS = "/secrets"
+"""Below it a skill finds its Secret, unless its pack names another place."""
+TAKEN = ("/ipc", "/workspace", "/tmp", "/skills", "/proc", "/sys", "/dev", "/var/run/secrets", "/run/secrets")
+"""Places in a sidecar that a Secret may not cover."""
+
+_NEEDS: Mapping[str, Feature] = {"secretRef": "secrets", "rbac": "identities", "clusterRBAC": "identities"}
+
+
+def is_served(skill: SkillSource, sandbox: SandboxFacts) -> bool:
+    """Whether the skill has a tool server that this runtime can start; what has none is instructions only."""
+    return _started_by(skill, sandbox) is not None
+
+
+def sidecar(skill: SkillSource, sandbox: SandboxFacts) -> Container:
+    """The container of a skill that `is_served`."""
+    image, command = _started_by(skill, sandbox) or ("", ())
+    declared = skill.sidecar
+    env = {item["name"]: item.get("value") or "" for item in declared.get("env") or []}
+    env |= {skill_variable(key): value for key, value in skill.params.items()}
+    env["SYMPOZIUM_SKILL_PACK"] = skill.name
+    return Container(
+        container_name(skill.name),
+        "skill",
+        command=command,
+        image=image,
+        env=env,
+        resources=amounts(declared.get("resources") or {}),
+        workspace=declared.get("mountWorkspace") is not False,
+        secret=declared.get("secretRef") or "",
+        secret_path=posixpath.normpath(path) if (path := _secret_path(skill)) else "",
+        kubernetes=bool(declared.get("rbac") or declared.get("clusterRBAC")),
+    )
+
+
+def container_name(skill: str) -> str:
+    return f"skill-{skill}"
+
+
+def skill_variable(parameter: str) -> str:
+    """``repo`` becomes ``SKILL_REPO``, as in the original."""
+    return "SKILL_" + re.sub(r"[^A-Za-z0-9]", "_", parameter).upper()
+
+
+def amounts(wanted: Mapping[str, str]) -> Resources:
+    """``{cpu, memory}`` quantities over the usual ones."""
+    resources: dict[str, float | int] = {}
+    if wanted.get("cpu"):
+        resources["cpu"] = float(quantities.amount(wanted["cpu"]))
+    if wanted.get("memory"):
+        resources["memory"] = quantities.whole(wanted["memory"])
+    return Resources(**resources)  # type: ignore[arg-type]  # each value has its field's type
+
+
+def declared_tools(skill: SkillSource) -> tuple[DeclaredTool, ...]:
+    return tuple(
+        DeclaredTool(
+            name=tool["name"],
+            description=tool.get("description") or "",
+            parameters=tool.get("parameters") or {"type": "object", "properties": {}},
+            exec=tuple(tool["exec"]),
+            subcommand=tool.get("subcommand") or "",
+            input_mode=tool.get("inputMode") or "args",
+            positional_args=tuple(tool.get("positionalArgs") or ()),
+        )
+        for tool in skill.sidecar.get("tools") or []
+    )
+
+
+def skill_faults(inputs: RunInputs) -> list[Cause]:
+    """Why a skill of the run cannot be had here."""
+    found = [
+        Cause(
+            "spec.skills",
+            f"skill {name!r} is neither a SkillPack in this namespace or the system's nor an installed package",
+            "apply its SkillPack, or pip install its package",
+        )
+        for name in inputs.missing_skills
+    ]
+    for skill in inputs.skills:
+        found += _start_faults(skill, inputs.sandbox)
+        found += _missing_features(skill, inputs.sandbox)
+        if "identities" in inputs.sandbox.features:
+            found += identity_faults(skill)
+        if "secrets" in inputs.sandbox.features:
+            found += _secret_faults(skill)
+    return found
+
+
+def image_faults(inputs: RunInputs) -> list[Cause]:
+    """Images that the policy does not let in."""
+    allowed = inputs.policy.allowed_registries
+    if allowed is None:
+        return []
+    found = []
+    for skill in inputs.skills:
+        image = (_started_by(skill, inputs.sandbox) or ("", ()))[0]
+        if image and not any(_comes_from(image, place) for place in allowed):
+            found.append(
+                Cause(
+                    "spec.skills",
+                    f"policy {inputs.policy.name} does not allow image {image!r} of skill {skill.name!r}",
+                    f"it allows {', '.join(allowed) or 'none'}",
+                )
+            )
+    return found
+
+
+def _started_by(skill: SkillSource, sandbox: SandboxFacts) -> tuple[str, tuple[str, ...]] | None:
+    """Image (empty: the image of Sympozium's own skills, or none at all) and command line; None where nothing serves the skill here."""
+    if "images" not in sandbox.features:
+        return ("", skill.command) if skill.command else None
+    if skill.module:
+        # Without -P the directory that it starts in, where agents write, would come first on the path of imports.
+        return "", ("python3", "-P", "-m", skill.module)
+    image = skill.sidecar.get("image")
+    return (image, tuple(skill.sidecar.get("command") or ())) if image else None
+
+
+def _start_faults(skill: SkillSource, sandbox: SandboxFacts) -> list[Cause]:
+    if not skill.sidecar or is_served(skill, sandbox):
+        return []
+    return [
+        Cause(
+            "spec.skills",
+            f"skill {skill.name!r} brings its tools only as container image {skill.sidecar.get('image')!r}, which needs a cluster",
+            "install the skill's package, or run on a cluster",
+        )
+    ]
+
+
+def _missing_features(skill: SkillSource, sandbox: SandboxFacts) -> list[Cause]:
+    found = [
+        Cause(
+            "spec.skills",
+            f"skill {skill.name!r} needs sidecar.{field}, which sandbox {sandbox.name!r} does not have",
+            "run on a cluster",
+        )
+        for field, feature in _NEEDS.items()
+        if skill.sidecar.get(field) and feature not in sandbox.features
+    ]
+    if any((skill.sidecar.get("hostAccess") or {}).get(key) for key in _HOST_ACCESS):
+        found.append(
+            Cause(
+                "spec.skills",
+                f"skill {skill.name!r} needs sidecar.hostAccess, and no run touches its node in this version",
+                "use a skill without host access",
+            )
+        )
+    return found
+
+
+_HOST_ACCESS = ("enabled", "hostNetwork", "hostPID", "privileged", "runAsRoot", "mounts")
+
+
+def _secret_path(skill: SkillSource) -> str:
+    name = skill.sidecar.get("secretRef")
+    return (skill.sidecar.get("secretMountPath") or f"{SECRETS}/{name}") if name else ""
+
+
+def _secret_faults(skill: SkillSource) -> list[Cause]:
+    path = _secret_path(skill)
+    plain = posixpath.normpath(path)
+    if not path or (
+        path.startswith("/")
+        and ":" not in path
+        and plain not in ("/", "//")
+        and not any(plain == place or plain.startswith(f"{place}/") or place.startswith(f"{plain}/") for place in TAKEN)
+    ):
+        return []
+    return [
+        Cause(
+            "spec.skills",
+            f"skill {skill.name!r} mounts its Secret at {path[:100]!r} (sidecar.secretMountPath)",
+            f"an absolute path outside of {', '.join(TAKEN)}",
+        )
+    ]
+
+
+def _comes_from(image: str, place: str) -> bool:
+    """``ghcr.io/acme`` holds ghcr.io/acme/tool:1, not ghcr.io/acme-tools. An image without a registry is Docker Hub's."""
+    first = image.partition("/")[0]
+    if "/" not in image or not ("." in first or ":" in first or first == "localhost"):
+        image = f"docker.io/{image if '/' in image else f'library/{image}'}"
+    place = place.rstrip("/")
+    return image.startswith(place) and image[len(place) : len(place) + 1] in ("", "/", ":", "@")

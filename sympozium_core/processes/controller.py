@@ -1,0 +1,103 @@
+"""The controller on a cluster. Of several the one that has the Lease works; the others stand by, connected and ready.
+
+Certificates are every replica's: the bus, which a leader needs, waits for its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import os
+import socket
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from sympozium_core import names
+from sympozium_core.backoff import Attempts, BackOff
+from sympozium_core.clock import SystemClock
+from sympozium_core.cluster.client import ClusterClient
+from sympozium_core.contracts.builtin_kinds import SECRET
+from sympozium_core.contracts.bus import Bus
+from sympozium_core.contracts.cluster import NotFound
+from sympozium_core.contracts.sandbox import Sandbox
+from sympozium_core.controllers.certificates.controller import BUNDLE, Plan, keep_certificates
+from sympozium_core.processes.api_server import own_api_server
+from sympozium_core.processes.bus_place import bus_place
+from sympozium_core.processes.cluster_pods import ClusterPods
+from sympozium_core.processes.control_bus import connect_bus
+from sympozium_core.processes.health import Begin, serve_health
+from sympozium_core.processes.plugins import IN_IMAGES, load_hooks, make_directory
+from sympozium_core.processes.runs import OnCluster, Parts, carry_out_runs
+from sympozium_core.processes.sandboxes import SandboxChoice
+from sympozium_core.reconcile.leader import Elector, LostLeadership
+from sympozium_core.reconcile.supervisor import Supervisor
+from sympozium_core.registry.drivers import Drivers
+from sympozium_core.registry.record import Record
+from sympozium_core.settings import ControllerProcessSettings
+
+LEASE_NAME = "sympozium-controller"
+
+log = logging.getLogger(__name__)
+
+
+async def serve_controller(settings: ControllerProcessSettings) -> None:
+    """Serves until cancelled. Raises SympoziumError when it cannot begin."""
+    async with AsyncExitStack() as stack:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        cluster = own_api_server()
+        stack.push_async_callback(cluster.close)
+        begin = Begin(list)
+        await stack.enter_async_context(serve_health(settings.health_port, begin.problems))
+        supervisor = Supervisor()
+        supervisor.add("certificates", partial(keep_certificates, cluster, Plan(settings.namespace, settings.ca_secret)))
+        await stack.enter_async_context(supervisor.running())
+        if settings.bus.ca_file is None and settings.bus.address.startswith("tls://"):
+            own = await _authority(cluster, settings)
+            settings = replace(settings, bus=replace(settings.bus, ca_file=own))
+        bus = await connect_bus(settings.bus, ensure_stream=True)
+        stack.push_async_callback(bus.close)
+        elector = Elector(cluster, settings.namespace, LEASE_NAME, f"{socket.gethostname()}-{os.urandom(4).hex()}")
+        begin.done()
+        while True:
+            try:
+                await elector.lead(partial(_work, settings, cluster, bus))
+            except LostLeadership as error:
+                log.warning("%s; standing by", error)
+
+
+async def _authority(cluster: ClusterClient, settings: ControllerProcessSettings) -> Path:
+    """A file with the authority of the bus's certificate, once there is one."""
+    attempts = Attempts(BackOff(first=0.1, longest=2.0))
+    path = settings.data_dir / "bus-ca.crt"
+    while True:
+        try:
+            secret = await cluster.get(SECRET, settings.namespace, names.SECRET_NATS_TLS)
+        except NotFound:
+            await asyncio.sleep(attempts.failed())
+            continue
+        path.write_bytes(base64.b64decode(secret["data"][BUNDLE]))
+        return path
+
+
+async def _work(settings: ControllerProcessSettings, cluster: ClusterClient, bus: Bus) -> None:
+    """What only the leader does."""
+    record = Record.in_directory(settings.data_dir)
+    relay = load_hooks(record)
+    choice = SandboxChoice(Drivers(names.GROUP_SANDBOXES, Sandbox, record=record), settings.sandbox)
+    parts = Parts(
+        cluster=cluster,
+        bus=bus,
+        pods=ClusterPods(cluster, bus, choice, settings),
+        directory=make_directory(cluster, record, choice.facts, relay, IN_IMAGES),
+        relay=relay,
+        providers=None,
+        data_dir=settings.data_dir,
+        clock=SystemClock(),
+        settings=settings.controller,
+        on_cluster=OnCluster(await bus_place(settings.bus.address, settings.namespace), cluster.create_subresource),
+    )
+    async with carry_out_runs(parts):
+        await asyncio.Event().wait()

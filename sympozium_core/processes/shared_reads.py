@@ -1,0 +1,52 @@
+"""One read for all who wait for the same object: a burst of runs of one agent asks for that agent again and again.
+
+Nobody gets an answer that was read before they asked: who comes while a read is under way shares the next one. So what was written before a
+question is always seen by it, as without this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from sympozium_core.contracts.cluster import Object, ResourceType
+
+Key = tuple[ResourceType, str | None, str]
+
+
+class Reader(Protocol):
+    """The part of `contracts.cluster.Cluster` that only looks."""
+
+    async def get(self, kind: ResourceType, namespace: str | None, name: str) -> Object: ...
+
+
+class SharedReads:
+    """Implements `Reader`. What comes back belongs to all who asked: it is not to be changed."""
+
+    def __init__(self, cluster: Reader) -> None:
+        self._cluster = cluster
+        self._under_way: dict[Key, asyncio.Task[Object]] = {}
+        self._next: dict[Key, asyncio.Task[Object]] = {}
+
+    async def get(self, kind: ResourceType, namespace: str | None, name: str) -> Object:
+        key = (kind, namespace, name)
+        if key not in self._next:
+            task = self._next[key] = asyncio.create_task(self._read(key))
+            task.add_done_callback(_looked_at)
+        return await asyncio.shield(self._next[key])  # whoever gives up leaves the others their answer
+
+    async def _read(self, key: Key) -> Object:
+        if key in self._under_way:
+            await asyncio.wait([self._under_way[key]])
+        task = self._under_way[key] = self._next.pop(key)
+        try:
+            return await self._cluster.get(*key)
+        finally:
+            if self._under_way.get(key) is task:
+                del self._under_way[key]
+
+
+def _looked_at(task: asyncio.Task[Object]) -> None:
+    """An error that nobody waits for any more is nobody's."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,207 @@
+"""The project's own images for the tests: built from this tree by the Containerfiles of ``deploy/images``, imported into the node.
+
+``python -m tests.kubernetes.images`` builds what the cache lacks and prints the archives. Inside a cluster's namespaces there is no network:
+whatever has to be fetched must have been before. Each part is kept under a key of what it is made from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from sympozium_core.testing.nats_server import executable
+from tests.kubernetes.machine.archives import Settings, make_layer, write_image
+from tests.kubernetes.machine.build import cache, say
+from tests.kubernetes.machine.containerfile import Build, build_containerfile
+from tests.kubernetes.machine.errors import MachineError
+from tests.kubernetes.machine.images import base, load, make_base_image
+from tests.kubernetes.machine.layout import ROOT, Layout
+
+REGISTRY, VERSION = "sympozium.local", "test"
+PYTHON_IMAGES = ("control-plane", "runner", "skill")
+BASE, WHEELS, NATS = "localhost/builder:1", "localhost/sympozium-wheels:test", "localhost/nats:test"
+PYTHON_OF_BASE = "3.11"
+FOLDERS = ("providers", "skills", "plugins", "channels")
+CONTAINERFILES = ROOT / "deploy/images"
+_PLATFORMS = [f"manylinux{name}_{os.uname().machine}" for name in ("2014", "_2_17", "_2_28", "_2_31", "_2_34")]
+
+
+def image(name: str) -> str:
+    """What a Pod calls one of them."""
+    return f"{REGISTRY}/sympozium-{name}:{VERSION}"
+
+
+def build() -> dict[str, Path]:
+    """The archive of each image, by its name.
+
+    Raises:
+        MachineError: A step failed, or something would have to be fetched and there is no network.
+    """
+    wheels = [*_own_wheels(), *_dependencies()]
+    found = {name: _python_image(name, wheels) for name in PYTHON_IMAGES}
+    return {**found, "nats": _nats_image()}
+
+
+def load_all(layout: Layout) -> None:
+    """Builds what is missing and imports all of them into a cluster's node.
+
+    Raises:
+        MachineError: As `build`; or containerd refuses one.
+    """
+    for archive in build().values():
+        load(layout, archive)
+
+
+def _packages() -> list[Path]:
+    return [ROOT, *sorted(file.parent for folder in FOLDERS for file in (ROOT / folder).glob("*/setup.cfg"))]
+
+
+def _sources(package: Path) -> list[Path]:
+    code = package / ("sympozium_core" if package == ROOT else "src")
+    files = (
+        file for file in code.rglob("*") if file.is_file() and "__pycache__" not in file.parts and ".egg-info" not in str(file)
+    )
+    extra = (package / name for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"))
+    return [*sorted(files), *(file for file in extra if file.exists())]
+
+
+def _key(files: Iterable[Path], *more: str) -> str:
+    digest = hashlib.sha256("\0".join(more).encode())
+    for file in files:
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:20]
+
+
+def _kept(name: str, key: str, suffix: str = "") -> Path:
+    folder = cache() / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / f"{name}-{key}{suffix}"
+    if kept.exists():
+        os.utime(kept)
+    else:
+        for old in sorted(folder.glob(f"{name}-{'?' * len(key)}{suffix}"), key=lambda file: file.stat().st_mtime)[:-3]:
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+    return kept
+
+
+def _run(command: list[str], folder: Path) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise MachineError(f"`{' '.join(command[:6])} …` failed: {(done.stderr or done.stdout).strip()[-2000:]}")
+
+
+def _own_wheels() -> list[Path]:
+    made = []
+    for package in _packages():
+        sources = _sources(package)
+        kept = _kept(f"wheel-{package.name if package != ROOT else 'core'}", _key(sources))
+        if not kept.exists():
+            _build_wheel(package, sources, kept)
+        made += list(kept.glob("*.whl"))
+    return made
+
+
+def _build_wheel(package: Path, sources: list[Path], target: Path) -> None:
+    """From a copy: others work in the tree, and setuptools would leave its folders there."""
+    with tempfile.TemporaryDirectory(prefix="sympozium-wheel-") as temporary:
+        copy, partial = Path(temporary, "copy"), Path(temporary, "dist")
+        for file in sources:
+            place = copy / file.relative_to(package)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(file, place)
+        _run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(partial), "."], copy)
+        shutil.move(partial, target)
+
+
+def _dependencies() -> list[Path]:
+    """Wheels of everything that the packages need, of the pinned versions and for the Python of the base image."""
+    settings = [package / "setup.cfg" for package in _packages()]
+    kept = _kept("dependencies", _key([ROOT / "constraints.txt", *settings], PYTHON_OF_BASE))
+    if not kept.exists():
+        say("fetching the wheels of the images' dependencies …")
+        with tempfile.TemporaryDirectory(prefix="sympozium-wheels-") as temporary:
+            wanted = Path(temporary, "requirements.txt")
+            wanted.write_text("\n".join(sorted(set(_requirements(settings)))))
+            where = ["--only-binary=:all:", "--implementation=cp", f"--python-version={PYTHON_OF_BASE}"]
+            where += [f"--platform={platform}" for platform in _PLATFORMS]
+            pins = ["--constraint", str(ROOT / "constraints.txt"), "--requirement", str(wanted)]
+            partial = Path(temporary, "dist")
+            _run([sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(partial), *where, *pins], ROOT)
+            shutil.move(partial, kept)
+    return list(kept.glob("*.whl"))
+
+
+def _requirements(settings: list[Path]) -> list[str]:
+    import configparser
+
+    found = []
+    for file in settings:
+        parser = configparser.ConfigParser(interpolation=None)
+        parser.read(file)
+        found += parser["options"].get("install_requires", "").split("\n")
+    return [line.strip() for line in found if line.strip() and not line.strip().startswith("sympozium")]
+
+
+def _python_image(name: str, wheels: list[Path]) -> Path:
+    used = [file for file in CONTAINERFILES.rglob("*") if file.is_file() and file.parent.name in (name, "shared")]
+    contents = [*used, *(wheels if name == "control-plane" else [w for w in wheels if _small(w)])]
+    kept = _kept(name, _key(sorted(contents), base("builder").digest), ".tar")
+    if not kept.exists():
+        say(f"building the image {name} …")
+        with tempfile.TemporaryDirectory(prefix="sympozium-image-") as temporary:
+            folder = Path(temporary)
+            bases = (make_base_image(BASE, folder / "base.tar", "builder"), _wheels_image(wheels, folder))
+            arguments = {"BASE": BASE, "WHEELS": WHEELS}
+            _build(Build(CONTAINERFILES / name / "Containerfile", CONTAINERFILES, image(name), bases, arguments), kept)
+    return kept
+
+
+def _small(wheel: Path) -> bool:
+    """Whether the wheel can end in the images of runner or skills."""
+    return wheel.name.startswith(("sympozium_core-", "sympozium_skill_", "h11", "nats", "pluggy", "nkeys"))
+
+
+def _wheels_image(wheels: list[Path], folder: Path) -> Path:
+    (folder / "dist").mkdir()
+    for wheel in wheels:
+        shutil.copy(wheel, folder / "dist")
+    return write_image(
+        folder / "wheels.tar", WHEELS, [make_layer({"/dist": folder / "dist"}, folder / "wheels.layer")], Settings()
+    )
+
+
+def _nats_image() -> Path:
+    binary = Path(executable()).resolve()
+    containerfile = CONTAINERFILES / "nats/Containerfile"
+    kept = _kept("nats", _key([containerfile, binary]), ".tar")
+    if not kept.exists():
+        say("building the image nats …")
+        with tempfile.TemporaryDirectory(prefix="sympozium-image-") as temporary:
+            folder = Path(temporary)
+            layer = make_layer({"/nats-server": binary}, folder / "nats.layer")
+            bases = (write_image(folder / "base.tar", NATS, [layer], Settings()),)
+            _build(Build(containerfile, CONTAINERFILES, image("nats"), bases, {"NATS": NATS}), kept)
+    return kept
+
+
+def _build(what: Build, kept: Path) -> None:
+    partial = kept.with_name(f".{kept.name}.{os.getpid()}")
+    try:
+        build_containerfile(what, partial).replace(kept)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    try:
+        for name, archive in build().items():
+            print(f"{image(name)}  {archive}  {archive.stat().st_size / 1e6:.0f} MB")
+    except MachineError as problem:
+        say(f"error: {problem}")
+        sys.exit(1)

@@ -1,0 +1,3 @@
+module sympozium.test/small
+
+go 1.26.0

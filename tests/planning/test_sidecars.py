@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sympozium_core.contracts.sandbox import ALL_PROMISES
+from sympozium_core.errors import Refused
+from sympozium_core.planning.inputs import RunInputs, SandboxFacts, SkillSource
+from sympozium_core.planning.plan import make_plan
+from sympozium_core.planning.sidecars import TAKEN
+
+Make = Callable[..., RunInputs]
+Skill = Callable[..., SkillSource]
+LOCAL = SandboxFacts("bubblewrap", ALL_PROMISES)
+PACKAGE = SkillSource(
+    "git", {"spec": {"skills": [], "sidecar": {"image": "acme/git:1"}}}, {}, ("/usr/bin/git-server",), "acme_git"
+)
+APPLIED = SkillSource(
+    "git", {"spec": {"skills": [], "sidecar": {"image": "acme/git:1", "command": ["serve"]}}}, {}, ("/usr/bin/git-server",)
+)
+
+
+@pytest.mark.parametrize(
+    ("skill", "here", "on_a_cluster"),
+    [
+        # An installed package: its module in the image of Sympozium's own skills.
+        (PACKAGE, ("", ("/usr/bin/git-server",)), ("", ("python3", "-P", "-m", "acme_git"))),
+        # A SkillPack that somebody applied: its image, and its command in it.
+        (APPLIED, ("", ("/usr/bin/git-server",)), ("acme/git:1", ("serve",))),
+    ],
+)
+def test_who_serves_a_skill(inputs: Make, cluster: SandboxFacts, skill: SkillSource, here: Any, on_a_cluster: Any) -> None:
+    for sandbox, expected in ((LOCAL, here), (cluster, on_a_cluster)):
+        container = make_plan(inputs(skills=(skill,), sandbox=sandbox)).pod.containers[-1]
+        assert (container.image, container.command) == expected
+        assert container.name == "skill-git"
+
+
+def test_an_image_needs_a_runtime_that_starts_images(inputs: Make, cluster: SandboxFacts, a_skill: Skill) -> None:
+    skill = a_skill("k8s-ops", {})
+    with pytest.raises(Refused, match="needs a cluster"):
+        make_plan(inputs(skills=(skill,)))
+    container = make_plan(inputs(skills=(skill,), sandbox=cluster)).pod.containers[-1]
+    assert (container.image, container.command) == ("ghcr.io/acme/k8s-ops:1", ()), "the image's own entry point"
+
+
+def test_a_skill_of_instructions_has_no_container(inputs: Make, cluster: SandboxFacts, a_skill: Skill) -> None:
+    for sandbox in (LOCAL, cluster):
+        plan = make_plan(inputs(skills=(a_skill("docs"),), sandbox=sandbox))
+        assert [container.role for container in plan.pod.containers] == ["bridge", "agent"]
+        assert plan.servers == ()
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "place"),
+    [
+        ({"secretRef": "github"}, "/secrets/github"),
+        ({"secretRef": "github", "secretMountPath": "/etc/github"}, "/etc/github"),
+        ({"secretRef": "github", "secretMountPath": "/etc/x/../github/"}, "/etc/github"),
+        ({"secretMountPath": "/etc/github"}, ""),
+    ],
+)
+def test_a_skills_secret(inputs: Make, cluster: SandboxFacts, a_skill: Skill, sidecar: Any, place: str) -> None:
+    container = make_plan(inputs(skills=(a_skill("git", sidecar),), sandbox=cluster)).pod.containers[-1]
+    assert container.secret == sidecar.get("secretRef", "")
+    assert container.secret_path == place
+
+
+@pytest.mark.parametrize(
+    "place", ["/", "relative", "//", "/ipc", "/ipc/x", "/x/../ipc", "/var", "/var/run/secrets/kubernetes.io", "/a:b", *TAKEN]
+)
+def test_a_secret_covers_nothing_of_the_pods(inputs: Make, cluster: SandboxFacts, a_skill: Skill, place: str) -> None:
+    with pytest.raises(Refused, match="secretMountPath"):
+        make_plan(inputs(skills=(a_skill("git", {"secretRef": "s", "secretMountPath": place}),), sandbox=cluster))
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "missing"),
+    [
+        ({"secretRef": "s"}, "secrets"),
+        ({"rbac": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]}, "identities"),
+        ({"clusterRBAC": [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]}]}, "identities"),
+    ],
+)
+def test_what_a_runtime_lacks_is_refused(
+    inputs: Make, cluster: SandboxFacts, a_skill: Skill, sidecar: Any, missing: str
+) -> None:
+    skills = (a_skill("git", sidecar),)
+    make_plan(inputs(skills=skills, sandbox=cluster))
+    poorer = SandboxFacts("other", ALL_PROMISES, frozenset(cluster.features - {missing}))
+    with pytest.raises(Refused, match=f"sidecar.{next(iter(sidecar))}"):
+        make_plan(inputs(skills=skills, sandbox=poorer))
+
+
+@pytest.mark.parametrize(
+    "access", [{"enabled": True}, {"hostNetwork": True}, {"mounts": [{"hostPath": "/", "mountPath": "/host"}]}]
+)
+def test_no_run_touches_its_node(inputs: Make, cluster: SandboxFacts, a_skill: Skill, access: dict[str, Any]) -> None:
+    with pytest.raises(Refused, match="hostAccess"):
+        make_plan(inputs(skills=(a_skill("probe", {"hostAccess": access}),), sandbox=cluster))
+    make_plan(inputs(skills=(a_skill("probe", {"hostAccess": {"enabled": False}}),), sandbox=cluster))
+
+
+@pytest.mark.parametrize(
+    ("image", "allowed", "admitted"),
+    [
+        ("ghcr.io/acme/tool:1", ["ghcr.io/acme"], True),
+        ("ghcr.io/acme/tool:1", ["ghcr.io/acme/"], True),
+        ("ghcr.io/acme/tool@sha256:00", ["ghcr.io/acme/tool"], True),
+        ("ghcr.io/acme-evil/tool:1", ["ghcr.io/acme"], False),
+        ("ghcr.io.evil.example/acme/tool", ["ghcr.io"], False),
+        ("tool", ["ghcr.io"], False),
+        ("tool", ["docker.io"], True),
+        ("tool", ["docker.io/library"], True),
+        ("acme/tool", ["docker.io/acme"], True),
+        ("localhost:5000/tool", ["localhost:5000"], True),
+        ("ghcr.io/acme/tool:1", [], False),
+    ],
+)
+def test_images_come_from_where_the_policy_says(
+    inputs: Make, cluster: SandboxFacts, a_skill: Skill, image: str, allowed: list[str], admitted: bool
+) -> None:
+    given = inputs(
+        skills=(a_skill("tool", {"image": image}),), sandbox=cluster, policy={"imagePolicy": {"allowedRegistries": allowed}}
+    )
+    if admitted:
+        make_plan(given)
+        return
+    with pytest.raises(Refused, match="does not allow image") as refused:
+        make_plan(given)
+    assert refused.value.reason == "PolicyDenied"
+
+
+def test_sympoziums_own_image_is_no_matter_of_policy(inputs: Make, cluster: SandboxFacts) -> None:
+    make_plan(inputs(skills=(PACKAGE,), sandbox=cluster, policy={"imagePolicy": {"allowedRegistries": []}}))
