@@ -54,13 +54,14 @@ class Processes:
         self.start(Command(**json.loads((self.layout.processes / f"{name}.json").read_text())))
 
     def pid(self, name: str) -> int | None:
-        """The process's number, or None when it is not there (or is a zombie)."""
+        """The process's number, or None when it is not there (or is a zombie; one whose threads still end has its sockets still)."""
         try:
             pid = int(self._pid_file(name).read_text())
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            threads = len(os.listdir(f"/proc/{pid}/task"))
         except (FileNotFoundError, ProcessLookupError):
             return None
-        return None if state in "ZX" else pid
+        return None if state in "ZX" and threads <= 1 else pid
 
     def end(self, name: str, number: signal.Signals = signal.SIGTERM, within: float = 20) -> None:
         """Sends the signal and waits until the process is gone; a process that is not there is gone.
