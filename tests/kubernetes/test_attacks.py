@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from tests.kubernetes.runs import Model
 ATTACKS = Path(__file__).with_name("attacks.py").read_text(encoding="utf-8")
 ENDLESS = {"conversations": [{"turns": [{"fault": {"kind": "silence"}}]}]}
 LISTENER = "import http.server; http.server.HTTPServer(('', 8000), http.server.SimpleHTTPRequestHandler).serve_forever()"
-DEFINED = {"read pods": ("/api/v1/namespaces/{namespace}/pods", 200)}
+TOKEN = "eyJhbGciOi"
 PACK = {
     "apiVersion": "sympozium.ai/v1alpha1",
     "kind": "SkillPack",
@@ -62,12 +63,21 @@ def listener(sympozium: object, kubectl: Kubectl, python_image: str) -> Iterator
     other("run", "listener", f"--image={python_image}", "--restart=Never", "--command", "--", "python3", "-c", LISTENER)
     other.wait("condition=Ready", "pod/listener")
     yield str(other.get("pod", "listener")["status"]["podIP"])
-    other("delete", "pod", "listener", "--now", "--wait=false")
+    other("delete", "pod", "listener", "--now")
 
 
 def attack(here: Kubectl, pod: str, container: str, told: dict[str, Any]) -> dict[str, str]:
     said = here("exec", "-i", pod, "-c", container, "--", "python3", "-", json.dumps(told), stdin=ATTACKS)
     found: dict[str, str] = json.loads(said)
+    return found
+
+
+def seeds(kubectl: Kubectl) -> list[str]:
+    """What the control plane's own users of the bus prove themselves with."""
+    kept = kubectl.within("sympozium-system").get("secret", "sympozium-bus")["data"].values()
+    found = [base64.b64decode(value).decode().strip() for value in kept]
+    assert found
+    assert all(len(seed) > 40 for seed in found)
     return found
 
 
@@ -95,7 +105,7 @@ def test_the_agent_has_nothing_and_reaches_nothing(here: Kubectl, kubectl: Kubec
     here.apply(runs.run("victim", "wait"))
     pod = runs.pod_of(here, "victim")
     absent = ["/var/run/secrets", "/var/run/sympozium", "/volumes", "/credentials", "/var/run/docker.sock", "/run/containerd"]
-    told = {"targets": targets(kubectl, listener), "needles": [runs.KEY, "eyJhbGciOi", "SUA", "SAA"], "absent": absent}
+    told = {"targets": targets(kubectl, listener), "needles": [runs.KEY, TOKEN, *seeds(kubectl)], "absent": absent}
     for container in ("agent", "skill-shell"):
         found = attack(here, pod, container, told)
         assert len(found) >= 25
@@ -122,7 +132,7 @@ def test_a_skill_can_do_what_it_declares_and_nothing_else(here: Kubectl, namespa
     }
     said = here("exec", "-i", pod, "-c", "skill-look", "--", "python3", "-", json.dumps(list(paths)), stdin=CALL_API)
     assert json.loads(said) == paths
-    agent = attack(here, pod, "agent", {"needles": ["eyJhbGciOi"], "absent": ["/var/run/secrets"]})
+    agent = attack(here, pod, "agent", {"needles": [TOKEN], "absent": ["/var/run/secrets"]})
     assert not {name: what for name, what in agent.items() if what.startswith("REACHED")}
     token = here("exec", pod, "-c", "skill-look", "--", "cat", "/var/run/secrets/kubernetes.io/serviceaccount/token")
     here("patch", "agentrun", "looker", "--type=merge", "-p", '{"spec":{"cancel":true}}')

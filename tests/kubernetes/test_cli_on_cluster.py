@@ -193,6 +193,9 @@ class Controller:
 
 
 def started(cli: Cli, here: Kubectl, *options: str) -> tuple[subprocess.Popen[str], Controller]:
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # ignored in a shell's background, it would be ignored by the command too
     process = cli.start("run", "count the files", "--instance", "helper", "--name", "one", *options)
     eventually(lambda: here.exists("run", "one"), "the run is created", DEADLINE)
     return process, Controller(here, "one")
