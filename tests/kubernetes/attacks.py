@@ -1,6 +1,7 @@
 """What an attacker tries who has taken over a container of a run: a program for `python3 -`, standard library only.
 
-Its one argument is JSON: ``{"targets": {name: [host, port, "tcp"|"udp"]}, "needles": [text…], "writable": [folder…]}``. It prints JSON:
+Its one argument is JSON: ``{"targets": {name: [host, port, "tcp"|"udp"]}, "needles": [text…], "absent": [path…],
+"others": [module…]}``. It prints JSON:
 attempt → what came of it. An attempt that got through says so with a text that begins with ``REACHED``; anything else is how it was refused.
 """
 
@@ -62,12 +63,12 @@ def find(needles: list[str]) -> str:
     return "nothing found"
 
 
-def other_processes() -> str:
-    """Only those of this container can be seen, so none of another's environment can be read."""
+def other_processes(modules: list[str]) -> str:
+    """Only those of this container can be seen, so none of another's environment can be read. `modules` are what others run."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             command = (entry / "cmdline").read_bytes()
-            if any(module in command for module in (b"sympozium_core.bridge", b"sympozium_skill")):
+            if any(module.encode() in command for module in modules):
                 return f"REACHED: process {entry.name}"
     return "none but our own"
 
@@ -127,7 +128,7 @@ def main(told: dict[str, Any]) -> dict[str, str]:
         attempts[f"see {path}"] = partial(exists, path)
     attempts |= {
         "find a credential": lambda: find(told.get("needles", [])),
-        "see processes of other containers": other_processes,
+        "see processes of other containers": partial(other_processes, told.get("others", [])),
         "have capabilities": lambda: status_is("CapEff", "0000000000000000"),
         "gain privileges": lambda: status_is("NoNewPrivs", "1"),
         "run without seccomp": lambda: status_is("Seccomp", "2"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,41 +12,13 @@ import pytest
 
 from sympozium_core.testing.servers.script import from_data
 from tests.kubernetes import runs
-from tests.kubernetes.kubectl import Kubectl, eventually
+from tests.kubernetes.kubectl import Kubectl
 from tests.kubernetes.runs import Model
 
 ATTACKS = Path(__file__).with_name("attacks.py").read_text(encoding="utf-8")
 ENDLESS = {"conversations": [{"turns": [{"fault": {"kind": "silence"}}]}]}
 LISTENER = "import http.server; http.server.HTTPServer(('', 8000), http.server.SimpleHTTPRequestHandler).serve_forever()"
 TOKEN = "eyJhbGciOi"
-PACK = {
-    "apiVersion": "sympozium.ai/v1alpha1",
-    "kind": "SkillPack",
-    "metadata": {"name": "look"},
-    "spec": {
-        "skills": [{"name": "look", "content": "Look at pods."}],
-        "sidecar": {
-            "image": "sympozium.local/skill:test",
-            "command": ["python3", "-m", "sympozium_skill_shell"],
-            "rbac": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}],
-        },
-    },
-}
-CALL_API = """
-import json, ssl, sys, urllib.request
-where = "/var/run/secrets/kubernetes.io/serviceaccount/"
-context = ssl.create_default_context(cafile=where + "ca.crt")
-found = {}
-for path in json.loads(sys.argv[1]):
-    request = urllib.request.Request("https://10.96.0.1" + path, headers={"Authorization": "Bearer " + open(where + "token").read()})
-    try:
-        found[path] = urllib.request.urlopen(request, context=context, timeout=5).status
-    except urllib.error.HTTPError as error:
-        found[path] = error.code
-    except Exception as error:
-        found[path] = str(error)
-print(json.dumps(found))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -106,42 +77,11 @@ def test_the_agent_has_nothing_and_reaches_nothing(here: Kubectl, kubectl: Kubec
     pod = runs.pod_of(here, "victim")
     absent = ["/var/run/secrets", "/var/run/sympozium", "/volumes", "/credentials", "/var/run/docker.sock", "/run/containerd"]
     told = {"targets": targets(kubectl, listener), "needles": [runs.KEY, TOKEN, *seeds(kubectl)], "absent": absent}
-    for container in ("agent", "skill-shell"):
-        found = attack(here, pod, container, told)
+    for container, neighbour in (("agent", "sympozium_skill"), ("skill-shell", "sympozium_core.runner")):
+        found = attack(here, pod, container, {**told, "others": ["sympozium_core.bridge", neighbour]})
         assert len(found) >= 25
         assert not {name: said for name, said in found.items() if said.startswith("REACHED")}, container
     from_outside = "import socket; socket.create_connection(('{}', 4180), 2)"
     address = here.get("pod", pod)["status"]["podIP"]
     failed = kubectl.within("default").refused("exec", "listener", "--", "python3", "-c", from_outside.format(address))
     assert "timed out" in failed or "TimeoutError" in failed
-
-
-def test_a_skill_can_do_what_it_declares_and_nothing_else(here: Kubectl, namespace: str, model: Model, listener: str) -> None:
-    runs.furnish(here, model, skills=["look"])
-    here.apply(PACK)
-    here.apply(runs.run("looker", "wait"))
-    pod = runs.pod_of(here, "looker")
-    paths = {
-        f"/api/v1/namespaces/{namespace}/pods": 200,
-        f"/api/v1/namespaces/{namespace}/secrets": 403,
-        f"/api/v1/namespaces/{namespace}/configmaps": 403,
-        "/api/v1/namespaces/default/pods": 403,
-        "/api/v1/pods": 403,
-        "/api/v1/nodes": 403,
-        f"/apis/sympozium.ai/v1alpha1/namespaces/{namespace}/agentruns": 403,
-    }
-    said = here("exec", "-i", pod, "-c", "skill-look", "--", "python3", "-", json.dumps(list(paths)), stdin=CALL_API)
-    assert json.loads(said) == paths
-    agent = attack(here, pod, "agent", {"needles": [TOKEN], "absent": ["/var/run/secrets"]})
-    assert not {name: what for name, what in agent.items() if what.startswith("REACHED")}
-    token = here("exec", pod, "-c", "skill-look", "--", "cat", "/var/run/secrets/kubernetes.io/serviceaccount/token")
-    here("patch", "agentrun", "looker", "--type=merge", "-p", '{"spec":{"cancel":true}}')
-    runs.until_phase(here, "looker", "Cancelled", within=30)
-    ended = time.monotonic()
-    as_skill = here.with_token(token, Path(f"/tmp/{namespace}.kubeconfig"))
-    try:
-        eventually(lambda: as_skill.call("get", "pods").returncode != 0, "the rights are gone", 10)
-        eventually(lambda: "Unauthorized" in as_skill.call("get", "pods").stderr, "the token is refused", 20)
-        assert time.monotonic() - ended < 20
-    finally:
-        as_skill.kubeconfig.unlink()
