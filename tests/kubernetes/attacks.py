@@ -66,7 +66,7 @@ def find(needles: list[str]) -> str:
 def other_processes(modules: list[str]) -> str:
     """Only those of this container can be seen, so none of another's environment can be read. `modules` are what others run."""
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
+        if entry.name.isdigit() and entry.name != str(os.getpid()):  # our own arguments name the modules
             command = (entry / "cmdline").read_bytes()
             if any(module.encode() in command for module in modules):
                 return f"REACHED: process {entry.name}"
