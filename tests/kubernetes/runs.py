@@ -39,6 +39,7 @@ def serve_model(script: Script) -> Iterator[Model]:
         asyncio.run_coroutine_threadsafe(server.stop(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
+        loop.close()
 
 
 def instance(model: Model, name: str = "my-first-agent", **spec: Any) -> dict[str, Any]:
