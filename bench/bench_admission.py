@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import ssl
 import statistics
 import sys
@@ -23,13 +22,13 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import aiohttp
+from on_cluster import connected, given
 
 from sympozium_core import names
 from sympozium_core.cluster.client import ClusterClient
 from sympozium_core.contracts.cluster import Object
 from sympozium_core.resources.kinds import AGENT_RUN, SYMPOZIUM_INSTANCE
 from tests.kubernetes.admission import GUARDED, NODE_ADDRESS, REVIEWED, Webhook, instance, run, served_webhook, tenants
-from tests.kubernetes.kubectl import Kubectl
 
 
 async def timed(count: int, at_once: int, call: Callable[[], Awaitable[object]]) -> list[float]:
@@ -100,10 +99,7 @@ def review(obj: Object, namespace: str) -> dict[str, Any]:
 
 
 def main(quick: bool) -> None:
-    if "SYMPOZIUM_TEST_MACHINE" not in os.environ:
-        print(f"needs a cluster: {(__doc__ or '').partition('``')[2].partition('``')[0]}")
-        return
-    kubectl = Kubectl(Path(os.environ["KUBECONFIG"]))
+    kubectl, _ = given(__doc__)
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
         served_webhook(kubectl, Path(folder)) as webhook,
@@ -113,16 +109,12 @@ def main(quick: bool) -> None:
         for tenant in spaces.values():
             tenant("apply", "-f", "-", stdin=json.dumps(instance()))
 
-        async def connected() -> None:
-            client = ClusterClient.from_kubeconfig(kubectl.kubeconfig)
-            try:
-                await measure(
-                    client, webhook, {which: tenant.namespace for which, tenant in spaces.items()}, 100 if quick else 1000
-                )
-            finally:
-                await client.close()
+        async def measured() -> None:
+            namespaces = {which: tenant.namespace for which, tenant in spaces.items()}
+            async with connected(kubectl) as client:
+                await measure(client, webhook, namespaces, 100 if quick else 1000)
 
-        asyncio.run(connected())
+        asyncio.run(measured())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Measures whole runs: create to first model request, what a turn costs beyond the model, many runs at once, the runner's memory.
 
-Run: ``python bench/bench_run.py [--quick] [--sandbox NAME]``. The model is the strict local server of the test kit in this very process,
-so its own time is in the figures; per-turn figures say how much that is.
+Run: ``python bench/bench_run.py [--quick] [--sandbox NAME]``. The model is the strict local server of the test kit, in this very process;
+per-turn figures leave out the time from a request's arrival to the last byte of its answer.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+from aiohttp import web
+
 from sympozium_core.cli.target import Embedded, Target, reach
 from sympozium_core.contracts.builtin_kinds import SECRET
 from sympozium_core.planning.factory import build_run
 from sympozium_core.resources.kinds import AGENT_RUN, SYMPOZIUM_INSTANCE
 from sympozium_core.settings import EmbeddedSettings
-from sympozium_core.testing.servers.host import Seen
 from sympozium_core.testing.servers.openai import OpenAIServer
 from sympozium_core.testing.servers.script import from_data
 
@@ -35,15 +36,18 @@ COMMAND = {"name": "execute_command", "arguments": {"command": "true"}}
 
 
 class TimedServer(OpenAIServer):
-    """Remembers when each request came."""
+    """Remembers when each request came, and when the last byte of its answer had been written."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.at: list[float] = []
+        self.answered: list[float] = []
 
-    def check(self, seen: Seen) -> Any:
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
         self.at.append(time.time())
-        return super().check(seen)
+        response = await super()._handle(request)
+        self.answered.append(time.time())
+        return response
 
 
 def script(turns: int) -> Any:
@@ -186,34 +190,17 @@ async def waiting(server: TimedServer, target: Target, count: int) -> None:
     show("a started runner waiting: create -> first model request", first)
 
 
-async def turns(server: TimedServer, target: Target, kind: str, count: int) -> list[float]:
-    """Milliseconds between one request and the next: a turn, the model server's own time included."""
-    taken: list[float] = []
+async def turns(server: TimedServer, target: Target, kind: str, count: int) -> tuple[list[float], list[float]]:
+    """Milliseconds that the model took for its answers, and that passed from each to the request after it."""
+    model: list[float] = []
+    beyond: list[float] = []
     for _ in range(count):
         server.at.clear()
+        server.answered.clear()
         await one_run(target, kind)
-        taken += [(after - before) * 1000 for before, after in zip(server.at, server.at[1:], strict=False)]
-    return taken
-
-
-async def model_alone(server: TimedServer) -> float:
-    """What the model server itself takes for one streamed answer, asked directly."""
-    import aiohttp
-
-    body = {
-        "model": "bench",
-        "messages": [{"role": "user", "content": "hello"}],
-        "stream": True,
-        "stream_options": {"include_usage": True},
-    }
-    taken = []
-    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {KEY}"}) as session:
-        for _ in range(30):
-            begun = time.perf_counter()
-            async with session.post(f"{server.base_url}/chat/completions", json=body) as response:
-                await response.read()
-            taken.append((time.perf_counter() - begun) * 1000)
-    return statistics.median(taken)
+        model += [(done - begun) * 1000 for begun, done in zip(server.at, server.answered, strict=True)]
+        beyond += [(begun - done) * 1000 for begun, done in zip(server.at[1:], server.answered, strict=False)]
+    return model, beyond
 
 
 async def many(target: Target, at_once: int) -> None:
@@ -272,12 +259,11 @@ async def main() -> None:
             async with served(Path(folder), options.sandbox) as target:
                 await prepare(target, server.base_url)
                 await warm(server, target, count)
-                alone = await model_alone(server)
-                print(f"{'the model server alone, one streamed answer':<52} p50 {alone:8.1f} ms")
-                listed = await turns(server, target, "list", count)
-                called = await turns(server, target, "command", count)
-                show("a turn with list_directory", listed)
-                show("a turn with execute_command", called)
+                model, listed = await turns(server, target, "list", count)
+                called = (await turns(server, target, "command", count))[1]
+                show("the model's own time a turn", model)
+                show("a turn with list_directory, beyond it", listed)
+                show("a turn with execute_command, beyond it", called)
                 print(
                     f"{'execute_command beyond list_directory':<52} p50 {statistics.median(called) - statistics.median(listed):8.1f} ms"
                 )

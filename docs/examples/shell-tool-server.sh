@@ -4,7 +4,7 @@ LC_ALL=C; export LC_ALL
 ipc=${SYMPOZIUM_IPC:-/ipc}; dir=$ipc/tools/${1:?name of the server}
 mkdir -p "$dir/requests" "$dir/results"
 
-put() { cat > "${1%/*}/.new-${1##*/}" && mv "${1%/*}/.new-${1##*/}" "$1"; } # write, then rename
+put() { cat > "${1%/*}/.new-$$-${1##*/}" && mv "${1%/*}/.new-$$-${1##*/}" "$1"; } # write, then rename
 
 text() { # the text of field $2 in file $1; in JSON a quote within a text is escaped, so "name": is always a field
   awk -v f="\"$2\"[ \t]*:[ \t]*\"" 'function hex(s, i, n) { for (i = 1; i <= 4; i++) n = n * 16 + index("0123456789abcdef", tolower(substr(s, i, 1))) - 1; return n }

@@ -9,6 +9,7 @@ from pathlib import Path
 from cli_page import cli
 from name_pages import exit_codes, hook_page, phases_and_reasons, settings_page
 from resource_page import resources
+from rights_page import rights
 
 FOLDER = Path(__file__).parents[1] / "reference"
 PAGES: dict[str, Callable[[], str]] = {
@@ -17,6 +18,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "hooks.md": hook_page,
     "phases-and-reasons.md": phases_and_reasons,
     "resources.md": resources,
+    "rights.md": rights,
     "settings.md": settings_page,
 }
 

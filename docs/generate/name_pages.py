@@ -40,9 +40,9 @@ def phases_and_reasons() -> str:
 
 
 PHASES = {
-    names.Phase.PENDING: "Admitted; it is being decided and planned.",
+    names.Phase.PENDING: "Admitted; it is being decided and planned, or it has its place and its pod is on its way up. What holds a pod up stands in the condition `PodReady`.",
     names.Phase.QUEUED: "Planned; as many runs as may be are at work. `status.queuePosition` says how many are to go first.",
-    names.Phase.RUNNING: "A pod is at work, or is about to be.",
+    names.Phase.RUNNING: "Its pod is at work.",
     names.Phase.SERVING: "Not used in this version; kept for web endpoints.",
     names.Phase.SUCCEEDED: "There is an answer in `status.result`.",
     names.Phase.FAILED: "It ended without one; `status.reason` and `status.message` say why.",

@@ -13,7 +13,7 @@ from sympozium_core.contracts.cluster import Review, User, Verdict
 from sympozium_core.errors import Cause
 from sympozium_core.names import FINALIZER_RUN, LABEL_INSTANCE, Tool
 from sympozium_core.planning.factory import label_value
-from sympozium_core.planning.policy import DEFAULT_POLICY, EffectivePolicy
+from sympozium_core.planning.policy import EffectivePolicy
 from sympozium_core.planning.review import review_run
 from sympozium_core.resources import load
 from sympozium_core.resources.kinds import AGENT_RUN, SYMPOZIUM_INSTANCE
@@ -32,8 +32,8 @@ async def review(
         return Verdict(causes=tuple(causes), invalid=True) if causes else Verdict(object=review.object, warnings=warnings)
     namespace = review.namespace or ""
     name = run["spec"]["instanceRef"]
-    instance = await lookup.instance(namespace, name)
-    if instance is None:
+    found = await lookup.governed(namespace, name)
+    if found is None:
         return Verdict(
             causes=(
                 Cause(
@@ -43,8 +43,7 @@ async def review(
                 ),
             )
         )
-    policy_name = instance["spec"].get("policyRef") or DEFAULT_POLICY
-    policy = await lookup.policy(namespace, policy_name)
+    instance, policy_name, policy = found
     if policy is None:
         missing = Cause(
             "",

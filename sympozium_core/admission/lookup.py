@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sympozium_core.contracts.cluster import User
 from sympozium_core.errors import Cause
 from sympozium_core.planning.inputs import SandboxFacts
 from sympozium_core.planning.policy import EffectivePolicy
+
+
+class Governed(NamedTuple):
+    """An instance and the policy that holds for its runs."""
+
+    instance: Mapping[str, Any]
+    policy_name: str
+    policy: EffectivePolicy | None
+    """None where there is none of that name."""
 
 
 class Lookup(Protocol):
@@ -18,7 +27,8 @@ class Lookup(Protocol):
     async def sandbox(self) -> SandboxFacts:
         """The runtime that runs go to here."""
 
-    async def instance(self, namespace: str, name: str) -> Mapping[str, Any] | None: ...
+    async def governed(self, namespace: str, name: str) -> Governed | None:
+        """The instance of that name with its policy."""
 
     async def policy(self, namespace: str, name: str) -> EffectivePolicy | None:
         """In the namespace, then in the system's, then among the built-in ones."""

@@ -48,7 +48,7 @@ async def main(environment: Mapping[str, str]) -> int:
 def _stop(stopping: Stopping, work: asyncio.Future[bool], because: str) -> None:
     """Before the agent has a task there is nobody to wait for."""
     if stopping.agent_started:
-        stopping.ask(because)
+        stopping.ask(because, run_ends=False)
     else:
         work.cancel()
 

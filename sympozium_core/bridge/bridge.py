@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -32,10 +33,13 @@ from sympozium_core.errors import Permanent
 from sympozium_core.ipc import layout
 from sympozium_core.ipc.documents import encode
 from sympozium_core.ipc.protocol import ToolDefinition
+from sympozium_core.names import Reason
 
 AGENT = "agent"
 MANIFEST_SECONDS = 10.0
 """How long the sidecars have to say what they serve."""
+
+logger = logging.getLogger(__name__)
 
 
 class VolumeUsed(Permanent):
@@ -127,7 +131,7 @@ class _Run:
             if credentials := await tokens:
                 start(credentials.keep())
             await self._start_agent(offer)
-            finished = await self._until_result()
+            finished = await self._until_result() and not self._only_this_pod_ends()
             for running in self._tasks:
                 running.cancel()
         if finished:
@@ -184,6 +188,15 @@ class _Run:
         finally:
             told.cancel()
         return self._agent.result.done()
+
+    def _only_this_pod_ends(self) -> bool:
+        """An agent that is told to end by its node, because its pod was evicted or deleted, takes that for a cancel. It is none: there is no
+        result, and the run goes on in another pod."""
+        given_up = self._agent.result.result().reason == Reason.CANCELLED and not self._stopping.run_ends
+        if given_up:
+            logger.warning("the agent says that it was cancelled, and nobody has cancelled the run: there is no result")
+            acknowledge(self._agent.root)  # it need not wait for anything
+        return given_up
 
     async def _finish(self) -> None:
         """What the agent said before its result goes on record before it."""

@@ -1,4 +1,4 @@
-"""The only gate between an agent and its tools: takes a request file once, checks it, journals it, has it run, journals and hands over the result.
+"""The only gate between an agent and its tools: takes a request file once, checks it, journals it, has it run, hands over the result and journals it.
 
 Everything in the agent's volume is hostile. A call gets one answer: from the sidecar, from the record of an earlier attempt, or a refusal.
 What cannot be answered (no usable id, an id used twice) is a `problem` in the journal, within its allowance.
@@ -123,18 +123,22 @@ class Gate:
             return
         self._seen.add(call)
         self._remove(path)
-        self._answer(server, await self._result(server, request))
+        await self._respond(server, request)
 
-    async def _result(self, server: str, request: ToolRequest) -> ToolResult:
-        """The answer to a well-formed request, on record."""
+    async def _respond(self, server: str, request: ToolRequest) -> None:
+        """Answers a well-formed request, and has the answer on record."""
         recorded = self._earlier.tool_results.get(request.id)
         if recorded is not None:
-            return recorded
-        if request.id in self._earlier.unknown:
-            return await self._journalled(server, request, ToolResult(request.id, "unknown", UNKNOWN), time.monotonic())
-        refused = self._refusal(server, request)
-        if refused is not None:
-            return await self._refused(request, refused)
+            self._answer(server, recorded)
+        elif request.id in self._earlier.unknown:
+            await self._hand_over(server, request, ToolResult(request.id, "unknown", UNKNOWN), time.monotonic())
+        elif (refused := self._refusal(server, request)) is not None:
+            await self._refused(request, refused)
+            self._answer(server, refused)
+        else:
+            await self._call(server, request)
+
+    async def _call(self, server: str, request: ToolRequest) -> None:
         self.calls += 1
         deadline = min(request.deadline or self._assignment.deadline, self._assignment.deadline)
         asked = replace(request, deadline=deadline)
@@ -147,7 +151,7 @@ class Gate:
             result = ToolResult(request.id, "error", f"the volume of {server} cannot be written: {error.strerror}")
         if result.artifacts:
             result = replace(result, artifacts=await self._artifacts.keep(self._servers[server], result))
-        return await self._journalled(server, request, result, started)
+        await self._hand_over(server, request, result, started)
 
     def _refusal(self, server: str, request: ToolRequest) -> ToolResult | None:
         """Why the call is not made; None when it is."""
@@ -173,17 +177,23 @@ class Gate:
 
         return ToolCall(self._assignment.plan.uid, request.id, request.tool, server, request.arguments)
 
-    async def _refused(self, request: ToolRequest, result: ToolResult) -> ToolResult:
+    async def _refused(self, request: ToolRequest, result: ToolResult) -> None:
         self._refusals += 1
         if self._refusals <= MAX_REFUSALS:
             await self._record.append("tool.denied", call=request.id, tool=request.tool, because=result.content)
-        return result
 
-    async def _journalled(self, server: str, request: ToolRequest, result: ToolResult, started: float) -> ToolResult:
+    async def _hand_over(self, server: str, request: ToolRequest, result: ToolResult, started: float) -> None:
+        """To the journal and to the agent, which need not wait for the journal: a pod that is lost in between leaves a call of unknown
+        outcome, as one lost a moment earlier does. The bridge says nothing else before it is on record, the run's result least of all."""
         fields = {name: value for name, value in result.to_json().items() if name != "id"}
         took = round((time.monotonic() - started) * 1000, 2)
-        await self._record.append("tool.result", call=request.id, tool=request.tool, server=server, durationMs=took, **fields)
-        return result
+        where = {"tool": request.tool, "server": server}
+        recording = asyncio.ensure_future(
+            self._record.append("tool.result", call=request.id, **where, durationMs=took, **fields)
+        )
+        await asyncio.sleep(0)  # it is on its way first
+        self._answer(server, result)
+        await recording
 
     def _answer(self, server: str, result: ToolResult) -> None:
         path = f"{layout.server_dir(server)}/{layout.RESULTS}/{result.id}.json"

@@ -8,6 +8,7 @@ from collections import deque
 from typing import Any
 
 from sympozium_core.bridge.record import Allowance, Record
+from sympozium_core.contracts.bus import LimitReached
 from sympozium_core.errors import Permanent
 from sympozium_core.ipc import layout
 from sympozium_core.ipc.files import Root
@@ -65,7 +66,10 @@ class Progress:
                 self._come.clear()
             events = [event for name in names if (event := await self._read(name)) is not None]
             if events:
-                await self._record.append("progress", events=events)
+                try:
+                    await self._record.append("progress", events=events)
+                except LimitReached as error:  # perhaps for a moment only; what matters to the run says so itself
+                    logger.warning("progress is not on record: %s", error)
 
     async def _read(self, name: str) -> dict[str, Any] | None:
         path = f"output/{name}"

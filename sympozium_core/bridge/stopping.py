@@ -29,12 +29,15 @@ class Stopping:
     def __init__(self) -> None:
         self._asked = asyncio.Event()
         self.because = ""
+        self.run_ends = False
+        """The run itself is to end: cancelled, or out of time. Otherwise it is only this pod that goes, and the run goes on in another."""
         self.agent_started = False
         """From the moment its task is written, an agent may have something to say before it ends."""
 
-    def ask(self, because: str) -> None:
+    def ask(self, because: str, *, run_ends: bool) -> None:
+        self.run_ends = self.run_ends or run_ends
+        logger.info("stopping: %s", because)
         if not self._asked.is_set():
-            logger.info("stopping: %s", because)
             self.because = because
             self._asked.set()
 
@@ -50,7 +53,7 @@ class Stopping:
     async def at(self, deadline: float) -> None:
         """Asks when the run's time, in epoch seconds, is over."""
         await asyncio.sleep(max(0.0, deadline - time.time()))
-        self.ask("the run's deadline has passed")
+        self.ask("the run's deadline has passed", run_ends=True)
 
 
 async def listen(bus: Bus, uid: str) -> Subscription:
@@ -67,7 +70,7 @@ async def obey(bus: Bus, uid: str, first: Subscription, stopping: Stopping) -> N
                 found = entry_of(message)
                 kind = found.entry["type"] if found else ""
                 if kind == EntryType.CANCEL:
-                    stopping.ask(str(found.entry.get("because") or "cancelled") if found else "")
+                    stopping.ask(str(found.entry.get("because") or "cancelled") if found else "", run_ends=True)
                 elif kind == EntryType.ENDED:
                     raise RunOver("the run has ended")
         except BusUnavailable as error:

@@ -11,7 +11,6 @@ import json
 import logging
 import re
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any
@@ -25,6 +24,7 @@ from sympozium_core.bus.nkeys import KeyPair
 from sympozium_core.bus.users import AUTH, CONTROL_INBOX, REVOKED, SYSTEM_INBOX
 from sympozium_core.contracts.bus import Bus, Message, Subscription
 from sympozium_core.errors import SympoziumError
+from sympozium_core.recent import Recent
 
 __all__ = ["Authenticate", "BusUser", "Callout"]
 
@@ -50,9 +50,9 @@ class Callout:
     ) -> None:
         self._system, self._asked, self._bus, self._issuer, self._authenticate = system, asked, bus, issuer, authenticate
         self._connections = Connections(system, issuer.account)
-        self._let_in: OrderedDict[str, str] = OrderedDict()
+        self._let_in: Recent[str] = Recent(MAX_REMEMBERED)
         """Pod id → UID of the run, as far as this process let them in."""
-        self._revoked: OrderedDict[str, None] = OrderedDict()
+        self._revoked: Recent[bool] = Recent(MAX_REMEMBERED)
         self._answering = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._listeners: list[asyncio.Task[None]] = []
@@ -114,8 +114,9 @@ class Callout:
         self._forget(message.data.decode("utf-8", "replace"))
 
     def _forget(self, pod: str) -> None:
-        _remember(self._revoked, pod, None)
-        if self._let_in.pop(pod, None) is not None:
+        self._revoked.put(pod, True)
+        if self._let_in.get(pod) is not None:
+            self._let_in.drop(pod)
             self._start_task(self._look_again(pod))
 
     async def _look_again(self, pod: str) -> None:
@@ -160,13 +161,13 @@ class Callout:
         try:
             async with asyncio.timeout(TIMEOUT):
                 user = await self._authenticate(request.token)
-            if user is None or user.expires <= time.time() or user.pod in self._revoked:
+            if user is None or user.expires <= time.time() or self._revoked.get(user.pod):
                 return self._issuer.refuse(request, "not a pod of a run that goes on")
             answer = self._issuer.grant(request, user)
         except Exception as error:  # whatever it is, the next one must be answered
             _log.warning("a pod was refused because it could not be found out who it is: %s", _kind(error))
             return self._issuer.refuse(request, "not known now")
-        _remember(self._let_in, user.pod, user.uid)
+        self._let_in.put(user.pod, user.uid)
         return answer
 
 
@@ -184,13 +185,6 @@ async def _each(subscription: Subscription, take: Callable[[Message], Awaitable[
                 _log.exception("not answered on %s", message.subject)
     except SympoziumError as error:
         _log.error("pods are not let onto the bus any more: %s", error)
-
-
-def _remember(known: OrderedDict[str, str] | OrderedDict[str, None], key: str, value: str | None) -> None:
-    known[key] = value  # type: ignore[assignment]
-    known.move_to_end(key)
-    if len(known) > MAX_REMEMBERED:
-        known.popitem(last=False)
 
 
 def _kind(error: Exception) -> str:

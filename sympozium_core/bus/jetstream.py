@@ -6,11 +6,13 @@ For users of the control plane. A run's user has no right to JetStream at all: `
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 from nats.aio.msg import Msg
+from nats.js.api import RawStreamMsg
 
 from sympozium_core.bus import nats_stream, subjects, validation
 from sympozium_core.bus.nats_connection import CONNECT_TIMEOUT, NatsConnection
@@ -27,6 +29,8 @@ from sympozium_core.contracts.bus import Ack, Bus, BusUnavailable, Consumer, Fen
 from sympozium_core.errors import Permanent
 
 ACK_TIMEOUT = 5.0
+FEW = 4
+"""Messages that are asked for one by one. A consumer of its own for a read costs the server and this side more than so many questions."""
 _OWN_HEADERS = 1024
 """Room for the headers that `append` adds."""
 
@@ -108,10 +112,18 @@ class JetStreamBus(Bus):
         newest = await self._last(wide(subject))
         if newest is None or newest.sequence <= after:
             return
+        for _ in range(FEW):
+            message = await self._next(wide(subject), after)
+            if message is None or message.sequence > newest.sequence:
+                return  # purged meanwhile
+            yield message
+            after = message.sequence
+            if after == newest.sequence:
+                return
         messages = stored(self._client, self._context, subjects.STREAM, wide(subject), after, newest.sequence, self._pulls)
         async with aclosing(messages) as found:
-            async for message in found:
-                yield stored_message(message)
+            async for raw in found:
+                yield stored_message(raw)
 
     async def follow(self, subject: str, *, after: int = 0) -> AsyncGenerator[Message, None]:
         validation.check_filter(subject)
@@ -121,11 +133,13 @@ class JetStreamBus(Bus):
                 yield stored_message(message)
         raise BusUnavailable("the bus is closed")
 
-    async def consumer(self, name: str, subject: str, *, ack_wait: float = 30.0, max_pending: int = 256) -> Consumer:
+    async def consumer(
+        self, name: str, subject: str, *, ack_wait: float = 30.0, max_pending: int = 256, ahead: int = 1
+    ) -> Consumer:
         validation.check_consumer(name)
         validation.check_filter(subject)
         await open_consumer(self._context, subjects.STREAM, name, wide(subject), ack_wait, max_pending)
-        consumer = JetStreamConsumer(self._client, subjects.STREAM, name, stored_message, self._pulls)
+        consumer = JetStreamConsumer(self._client, subjects.STREAM, name, stored_message, self._pulls, ahead)
         await consumer.start()
         return consumer
 
@@ -186,12 +200,17 @@ class JetStreamBus(Bus):
             return None
 
     async def _last(self, pattern: str) -> Message | None:
-        request = self._context.get_last_msg(subjects.STREAM, pattern)
+        return await self._get(self._context.get_last_msg(subjects.STREAM, pattern), f"reading the last message on {pattern}")
+
+    async def _next(self, pattern: str, after: int) -> Message | None:
+        request = self._context.get_msg(subjects.STREAM, seq=after + 1, subject=pattern, next=True)
+        return await self._get(request, f"reading a message on {pattern}")
+
+    async def _get(self, request: Coroutine[Any, Any, RawStreamMsg], what: str) -> Message | None:
         try:
-            raw = await self._requests.answer(API, request, f"reading the last message on {pattern}")
+            return raw_message(await self._requests.answer(API, request, what))
         except NoMessage:
             return None
-        return raw_message(raw)
 
     def _ask_again(self) -> None:
         for pull in self._pulls:

@@ -38,6 +38,10 @@ RETURN = BackOff(first=0.05, longest=1.0)
 REFUSED = BackOff(first=0.2, longest=5.0)
 
 
+class _HungUp(BusUnavailable):
+    """The server took the connection and closed it without a word."""
+
+
 class NatsConnection:
     """Made by `open`."""
 
@@ -74,8 +78,23 @@ class NatsConnection:
         for a file of the login that cannot be used.
         """
         login.check()
-        connection = cls(login, patience, keep_subscriptions)
-        await connection._open(inbox_prefix, timeout)
+        until, attempts = time.monotonic() + timeout, Attempts(RETURN)
+        hung_up: _HungUp | None = None
+        while True:
+            connection = cls(login, patience, keep_subscriptions)
+            try:
+                await connection._open(inbox_prefix, max(0.0, until - time.monotonic()))
+                break
+            except _HungUp as error:
+                # Its word of refusal is lost when it closes while something that we sent is still unread.
+                hung_up, pause = error, attempts.failed()
+                if time.monotonic() + pause >= until:
+                    raise
+                await asyncio.sleep(pause)
+            except BusUnavailable as error:
+                if hung_up is None:
+                    raise
+                raise hung_up from error  # that the time is over says less
         connection._opened = True
         connection._connected.set()
         return connection
@@ -150,9 +169,19 @@ class NatsConnection:
         self._end = self._end or BusUnavailable("this client of the bus is closed")
         if self._closing is not None:
             await asyncio.gather(self._closing, return_exceptions=True)
-        with suppress(nats.errors.Error, OSError):
-            await self.client.close()
+        await self._close_client()
         self._let_go(None)
+
+    async def _close_client(self) -> None:
+        task = asyncio.current_task()
+        try:
+            await self.client.close()
+        except (nats.errors.Error, OSError):
+            pass
+        except asyncio.CancelledError:
+            # nats-py cancels its own task that waits for the same socket's end, and with it the future that both wait for.
+            if task is not None and task.cancelling():
+                raise
 
     async def _open(self, inbox_prefix: str, timeout: float) -> None:
         connecting = self.client.connect(
@@ -174,13 +203,14 @@ class NatsConnection:
             async with asyncio.timeout(timeout):
                 await self.requests.answer(CONNECT, connecting, "connecting")
             if not self.client.is_connected:
-                raise BusUnavailable("it was slow to say whether it takes this user")
+                raise _HungUp(f"NATS at {self._login.host} cannot be reached: it closed the connection without a word")
         except BaseException as error:
             said = self.client.last_error
-            with suppress(nats.errors.Error, OSError):
-                await self.client.close()
+            await self._close_client()
             if isinstance(error, BusDenied):
                 raise BusDenied(f"NATS at {self._login.host} does not take this user") from error
+            if isinstance(error, _HungUp):
+                raise
             if isinstance(error, (BusUnavailable, OSError, TimeoutError)):
                 because = str(error) or str(said or "") or "no answer in time"
                 raise BusUnavailable(f"NATS at {self._login.host} cannot be reached: {because}") from error

@@ -1,4 +1,4 @@
-"""Durable consumers on JetStream: one message at a time, so that none waits in a client's memory while its `ack_wait` runs."""
+"""Durable consumers on JetStream: no more messages at a time than may wait in a client's memory while their `ack_wait` runs."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ async def open_consumer(
 class JetStreamConsumer(Consumer):
     """One opening of a durable consumer."""
 
-    def __init__(self, client: Client, stream: str, name: str, to_message: ToMessage, pulls: set[Pull]) -> None:
+    def __init__(self, client: Client, stream: str, name: str, to_message: ToMessage, pulls: set[Pull], ahead: int) -> None:
         self._client, self._to_message, self._pulls = client, to_message, pulls
-        self._pull = Pull(client, stream, name, 1)
+        self._pull = Pull(client, stream, name, ahead)
         self._name = name
         self._held: dict[str, JetStreamDelivery] = {}
 

@@ -48,7 +48,9 @@ class RunUserBus(Bus):
         self._deny("read stored messages")
         yield
 
-    async def consumer(self, name: str, subject: str, *, ack_wait: float = 30.0, max_pending: int = 256) -> Consumer:
+    async def consumer(
+        self, name: str, subject: str, *, ack_wait: float = 30.0, max_pending: int = 256, ahead: int = 1
+    ) -> Consumer:
         self._deny("open a consumer")
 
     async def put_object(self, name: str, data: AsyncIterator[bytes]) -> int:

@@ -75,6 +75,19 @@ def check_not_helms(before: Installed) -> None:
         raise Permanent("Helm has installed Sympozium here", hint="helm upgrade and helm uninstall look after it")
 
 
+def check_not_newer(before: Installed, because: str) -> None:
+    """Raises Permanent for an installation by a newer version than this program's."""
+    from sympozium_core.errors import Permanent
+    from sympozium_core.installer.installed import own_version
+    from sympozium_core.installer.versions import is_older
+
+    if is_older(own_version(), before.version):
+        raise Permanent(
+            f"version {before.version} is installed, and this is the older version {own_version()}",
+            hint=f"{because}; upgrade this program: pip install -U sympozium-core",
+        )
+
+
 async def carry_out(cluster: ClusterClient, arguments: argparse.Namespace, before: Installed | None) -> int:
     """What `install` and `upgrade` share."""
     from sympozium_core.installer.applying import How

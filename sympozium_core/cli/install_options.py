@@ -54,14 +54,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_sizes(group: argparse._ArgumentGroup) -> None:
-    for name, what in (("controller", "one works, the others stand by"), ("gateway", "at least"), ("webhook", "all work")):
+    for name, what in (("controller", "one works, the others stand by"), ("gateway", "at least"), ("webhook", "at least")):
         group.add_argument(f"--{name}-replicas", type=int, metavar="N", help=f"pods of the {name}: {what} (default: 2)")
-    group.add_argument(
-        "--gateway-max-replicas",
-        type=int,
-        metavar="N",
-        help="pods of the gateway under load; no autoscaler if no more than at least (default: 10)",
-    )
+    for name, most in (("gateway", 10), ("webhook", 6)):
+        group.add_argument(
+            f"--{name}-max-replicas",
+            type=int,
+            metavar="N",
+            help=f"pods of the {name} under load; no autoscaler if it is --{name}-replicas (default: {most})",
+        )
     group.add_argument("--max-concurrent-runs", type=int, metavar="N", help="runs at once; more wait in Queued (default: 1000)")
     group.add_argument(
         "--max-run-history", type=int, metavar="N", help="finished runs that are kept of each instance (default: 50)"
@@ -93,7 +94,7 @@ def _add_bus(group: argparse._ArgumentGroup) -> None:
 
 
 _SAME_NAME = (
-    *("controller_replicas", "gateway_replicas", "gateway_max_replicas", "webhook_replicas"),
+    *("controller_replicas", "gateway_replicas", "gateway_max_replicas", "webhook_replicas", "webhook_max_replicas"),
     *(
         "max_concurrent_runs",
         "max_run_history",

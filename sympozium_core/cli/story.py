@@ -130,6 +130,8 @@ def _phase(run: Mapping[str, Any]) -> str:
         return "waits for a controller"
     if phase == Phase.QUEUED and status.get("queuePosition"):
         return f"{phase}, position {status['queuePosition']}"
+    if phase == Phase.PENDING and status.get("pod"):
+        return f"{phase}, pod {status['pod']} is on its way up"
     if phase == Phase.RUNNING and status.get("pod"):
         return f"{phase} in pod {status['pod']}"
     return str(phase)

@@ -13,7 +13,9 @@ TIMEOUT = 300.0
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wait", action="store_true", help="wait for runs that are going, instead of refusing")
     parser.add_argument(
-        "--force", action="store_true", help="cancel runs that are going, and go on where something does not end"
+        "--force",
+        action="store_true",
+        help="cancel runs that are going, and go on where something does not end or a newer version was installed",
     )
     parser.add_argument(
         "--delete-data",
@@ -32,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _uninstall(arguments: argparse.Namespace) -> int:
-    from sympozium_core.cli.install import check_not_helms
+    from sympozium_core.cli.install import check_not_helms, check_not_newer
     from sympozium_core.installer.installed import find_installed
     from sympozium_core.installer.removing import Removal
 
@@ -40,6 +42,8 @@ async def _uninstall(arguments: argparse.Namespace) -> int:
         before = await find_installed(target.cluster)
         if before is not None:
             check_not_helms(before)
+            if not arguments.force:
+                check_not_newer(before, "an older version may not know all that the newer one has made")
         removal = Removal(
             target.cluster,
             lambda line: print(line, flush=True),
@@ -52,11 +56,14 @@ async def _uninstall(arguments: argparse.Namespace) -> int:
         gone = await removal.carry_out(before)
     if not gone:
         print("nothing to remove")
-    elif not arguments.dry_run:
-        kept = (
-            ""
-            if arguments.delete_data
-            else "; resources, the bus's volume and the namespace were kept (--delete-data removes them)"
-        )
-        print(f"done: {gone} removed{kept}")
+    elif arguments.dry_run:
+        print(f"would remove {gone}{_kept(arguments)}")
+    else:
+        print(f"done: {gone} removed{_kept(arguments)}")
     return Exit.OK
+
+
+def _kept(arguments: argparse.Namespace) -> str:
+    if arguments.delete_data:
+        return ""
+    return "; resources, the bus's volume and the namespace are kept (--delete-data removes them)"

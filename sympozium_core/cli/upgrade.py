@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from sympozium_core.cli.install import carry_out, check_not_helms
+from sympozium_core.cli.install import carry_out, check_not_helms, check_not_newer
 from sympozium_core.cli.install_options import add_options
 from sympozium_core.cli.target import add_cluster, cluster_of, reach, run_async
 
@@ -34,15 +34,8 @@ async def _upgrade(arguments: argparse.Namespace) -> int:
 def _check(before: Installed | None) -> None:
     """Raises Permanent where there is nothing to upgrade, NotFound where nothing is installed."""
     from sympozium_core.contracts.cluster import NotFound
-    from sympozium_core.errors import Permanent
-    from sympozium_core.installer.installed import own_version
-    from sympozium_core.installer.versions import is_older
 
     if before is None:
         raise NotFound("Sympozium is not installed on this cluster", hint="sympozium install")
     check_not_helms(before)
-    if is_older(own_version(), before.version):
-        raise Permanent(
-            f"version {before.version} is installed, and this is the older version {own_version()}",
-            hint="an older version may not understand what the newer one has stored; upgrade this program: pip install -U sympozium-core",
-        )
+    check_not_newer(before, "an older version may not understand what the newer one has stored")

@@ -132,8 +132,13 @@ class Bus(ABC):
         """As `read`, then goes on with what is stored next until closed."""
 
     @abstractmethod
-    async def consumer(self, name: str, subject: str, *, ack_wait: float = 30.0, max_pending: int = 256) -> Consumer:
-        """Opens the durable consumer of that name, made at its first opening from the beginning of the stream."""
+    async def consumer(
+        self, name: str, subject: str, *, ack_wait: float = 30.0, max_pending: int = 256, ahead: int = 1
+    ) -> Consumer:
+        """Opens the durable consumer of that name, made at its first opening from the beginning of the stream.
+
+        Up to `ahead` messages may wait here to be taken, while their `ack_wait` runs: more than one only for who is quick with each.
+        """
 
     @abstractmethod
     async def publish(self, subject: str, data: bytes, *, reply: str = "", headers: Mapping[str, str] | None = None) -> None:

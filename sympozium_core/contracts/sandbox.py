@@ -14,6 +14,14 @@ from typing import ClassVar, Literal
 
 from sympozium_core.contracts.cluster import Cluster, Follow
 from sympozium_core.contracts.plan import PodPlan
+from sympozium_core.errors import Temporary
+
+
+class NoRoom(Temporary):
+    """The runtime does not take the pod now, and nothing of it exists: its run waits, and it is asked again for the same pod."""
+
+    reason = "QuotaExceeded"
+
 
 Promise = Literal["credentials", "filesystem", "network", "processes"]
 """What a runtime keeps apart: the server's secrets (P2), other files of the machine, the network (P3), other processes."""
@@ -52,6 +60,9 @@ class PodStatus:
     message: str = ""
     """Why it is not running yet, or what ended it from outside, as ``Reason: text`` with one CamelCase word before the colon; empty when
     it only takes its time, and when the containers say it all."""
+
+    name: str = ""
+    """Under which the runtime's own tools show it, where that is not its id."""
 
     def worst(self) -> ContainerStatus | None:
         """The container that best explains the end: out of memory first, then any other failure."""
@@ -108,7 +119,7 @@ class Sandbox(ABC):
         alone.
 
         `workspace_of` is an earlier pod of the same run whose /workspace this one goes on with, where `keeps_workspace` is true. Raises
-        Temporary or Permanent.
+        NoRoom, Temporary or Permanent.
         """
 
     @abstractmethod

@@ -17,6 +17,8 @@ MAX_TRIES: Mapping[Failure, int] = {"rate_limited": 100, "unavailable": 6, "time
 """How often a call is made before this failure ends it; a limit on the rate is worth waiting for as long as the run lasts."""
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 20.0
+LEAST = 0.5
+"""Seconds. A call that had less left is not begun again: the failure of the one before is told instead, while the run can still hear it."""
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +38,8 @@ async def ask(
             return
         except ProviderError as error:
             pause = _pause(tries, error.retry_after)
-            if started or not error.retryable or tries >= MAX_TRIES.get(error.failure, 1) or clock.monotonic() + pause >= end:
+            late = clock.monotonic() + pause + LEAST >= end
+            if started or not error.retryable or tries >= MAX_TRIES.get(error.failure, 1) or late:
                 raise
             logger.info("run %s: model is asked again in %.1f s: %s", uid, pause, error.failure)
             await asyncio.sleep(pause)

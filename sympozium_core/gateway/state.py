@@ -6,7 +6,6 @@ Two gateways may serve one run (a queue group): whoever is fenced reads what the
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from typing import Any
@@ -16,6 +15,7 @@ from sympozium_core.bus.journal import Journal, read_entries
 from sympozium_core.contracts.bus import Bus, Fenced
 from sympozium_core.errors import Temporary
 from sympozium_core.gateway.record import ModelRecord
+from sympozium_core.recent import Recent
 
 MAX_RUNS = 256
 MAX_BYTES = 128 * 1024 * 1024
@@ -81,14 +81,9 @@ class RunStates:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._states: OrderedDict[str, RunState] = OrderedDict()
+        self._lately: Recent[RunState] = Recent(MAX_RUNS, MAX_BYTES)
 
     def get(self, uid: str) -> RunState:
-        state = self._states.get(uid)
-        if state is None:
-            state = self._states[uid] = RunState(self._bus, uid)
-        self._states.move_to_end(uid)
-        size = sum(kept.record.size for kept in self._states.values())
-        while len(self._states) > 1 and (len(self._states) > MAX_RUNS or size > MAX_BYTES):
-            size -= self._states.popitem(last=False)[1].record.size
+        state = self._lately.get(uid) or RunState(self._bus, uid)
+        self._lately.put(uid, state, state.record.size)  # it has grown since
         return state

@@ -101,7 +101,9 @@ def policies(options: Options) -> list[Object]:
         ("sympozium-status", _rules(["*/status"], ["UPDATE"]), [_status_validation(options)]),
         ("sympozium-toolapprovals", _rules([TOOL_APPROVAL.plural], ["CREATE", "UPDATE"]), _approval_validations()),
     ):
-        spec = {"failurePolicy": "Fail", "matchConstraints": {"resourceRules": rules}, "validations": validations}
+        # With the API server's defaults: this is one field, and who applies it as well must find it equal to what is stored.
+        matched = {"matchPolicy": "Equivalent", "namespaceSelector": {}, "objectSelector": {}, "resourceRules": rules}
+        spec = {"failurePolicy": "Fail", "matchConstraints": matched, "validations": validations}
         binding = {"policyName": name, "validationActions": ["Deny"]}
         found.append(make(options, VALIDATING_POLICY, name, COMPONENT, {"spec": spec}))
         found.append(make(options, VALIDATING_POLICY_BINDING, name, COMPONENT, {"spec": binding}))

@@ -8,7 +8,13 @@ from urllib.parse import urlsplit
 from sympozium_core import names
 from sympozium_core.bus.nkeys import KeyPair, Kind
 from sympozium_core.bus.server_config import Keys, ServerConfig, Tls, render
-from sympozium_core.contracts.builtin_kinds import CONFIG_MAP, POD_DISRUPTION_BUDGET, SERVICE, STATEFUL_SET
+from sympozium_core.contracts.builtin_kinds import (
+    CONFIG_MAP,
+    PERSISTENT_VOLUME_CLAIM,
+    POD_DISRUPTION_BUDGET,
+    SERVICE,
+    STATEFUL_SET,
+)
 from sympozium_core.contracts.cluster import Object
 from sympozium_core.installation.options import Options
 from sympozium_core.installation.parts import Process, SecretFiles, http_probes, make, pod_template, selector
@@ -75,6 +81,7 @@ def _stateful_set(options: Options, text: str) -> Object:
     # A server reads its configuration once.
     template["metadata"]["annotations"] = {f"{names.GROUP}/configuration": hashlib.sha256(text.encode()).hexdigest()[:16]}
     claim: Object = {
+        "volumeMode": "Filesystem",
         "accessModes": ["ReadWriteOnce"],
         "resources": {"requests": {"storage": options.nats_storage}},
     }
@@ -85,7 +92,18 @@ def _stateful_set(options: Options, text: str) -> Object:
         "replicas": 1,
         "selector": {"matchLabels": selector(names.COMPONENT_NATS)},
         "template": template,
-        "volumeClaimTemplates": [{"metadata": {"name": "data", "labels": selector(names.COMPONENT_NATS)}, "spec": claim}],
+        "volumeClaimTemplates": [_with_defaults(claim)],
+    }
+
+
+def _with_defaults(claim: Object) -> Object:
+    """With all that the API server would fill in: the list is one field, and who applies it as well must find it equal to what is stored."""
+    return {
+        "apiVersion": PERSISTENT_VOLUME_CLAIM.api_version,
+        "kind": PERSISTENT_VOLUME_CLAIM.kind,
+        "metadata": {"name": "data", "labels": selector(names.COMPONENT_NATS)},
+        "spec": claim,
+        "status": {"phase": "Pending"},
     }
 
 

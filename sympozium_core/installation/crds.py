@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sympozium_core.contracts.cluster import Object
+from collections.abc import Mapping
+from functools import cache
+
+from sympozium_core.contracts.cluster import Object, ResourceType
 from sympozium_core.installation.options import Options
 from sympozium_core.installation.parts import labels
 from sympozium_core.resources.kinds import OURS
@@ -12,9 +15,17 @@ COMPONENT = "resources"
 
 def definitions(options: Options) -> list[Object]:
     """One a kind. Deleting one deletes every object of its kind."""
+    return [_labelled(_definition(kind), labels(options, COMPONENT)) for kind in OURS]
+
+
+def _labelled(obj: Object, more: Mapping[str, str]) -> Object:
+    metadata = obj["metadata"]
+    return {**obj, "metadata": {**metadata, "labels": {**metadata["labels"], **more}}}
+
+
+@cache
+def _definition(kind: ResourceType) -> Object:
+    """Without what an installation adds; it takes a while to make."""
     from sympozium_core.resources.crd import definition  # brings the models with it
 
-    made = [definition(kind) for kind in OURS]
-    for obj in made:
-        obj["metadata"]["labels"] |= labels(options, COMPONENT)
-    return made
+    return definition(kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from sympozium_core import names
 from sympozium_core.contracts.builtin_kinds import (
@@ -32,7 +33,7 @@ from sympozium_core.installation.rights import CONTROLLER, GATEWAY, WEBHOOK
 WEBHOOK_PORT = 9443
 CERTIFICATE_FOLDER = "/etc/sympozium/tls"
 BUSY = 70
-"""Percent of the processor time asked for, above which there are more gateways."""
+"""Percent of the processor time asked for, above which an autoscaler adds pods."""
 
 
 def controller(options: Options) -> list[Object]:
@@ -59,7 +60,7 @@ def controller(options: Options) -> list[Object]:
         service_account=account(CONTROLLER),
         probes=http_probes(HEALTH_PORT),
     )
-    return [_deployment(options, process, options.controller_replicas), _budget(options, CONTROLLER)]
+    return _workload(options, process, Number(options.controller_replicas, options.controller_replicas))
 
 
 def gateway(options: Options) -> list[Object]:
@@ -75,10 +76,7 @@ def gateway(options: Options) -> list[Object]:
         probes=http_probes(HEALTH_PORT),
         grace=60,
     )
-    # An autoscaler decides how many there are: who applies the Deployment again must not set it back.
-    replicas = None if options.autoscaled else options.gateway_replicas
-    made = [_deployment(options, process, replicas), _budget(options, GATEWAY)]
-    return [*made, _autoscaler(options)] if options.autoscaled else made
+    return _workload(options, process, Number(options.gateway_replicas, options.gateway_max_replicas))
 
 
 def webhook(options: Options) -> list[Object]:
@@ -99,15 +97,29 @@ def webhook(options: Options) -> list[Object]:
     )
     ports = [{"name": "https", "port": 443, "targetPort": "https", "protocol": "TCP"}]
     service = {"spec": {"selector": selector(WEBHOOK), "ports": ports}}
-    return [
-        make(options, SERVICE, names.SERVICE_WEBHOOK, WEBHOOK, service),
-        _deployment(options, process, options.webhook_replicas),
-        _budget(options, WEBHOOK),
-    ]
+    number = Number(options.webhook_replicas, options.webhook_max_replicas)
+    return [make(options, SERVICE, names.SERVICE_WEBHOOK, WEBHOOK, service), *_workload(options, process, number)]
 
 
 def _environment(options: Options, more: Mapping[str, str]) -> list[Object]:
     return variables({**system_env(options), **more})
+
+
+@dataclass(frozen=True)
+class Number:
+    """How many pods there are at least, and at most."""
+
+    least: int
+    most: int
+
+
+def _workload(options: Options, process: Process, number: Number) -> list[Object]:
+    """A Deployment with its budget and, where the number may grow, its autoscaler."""
+    budget = _budget(options, process.component)
+    if number.most <= number.least:
+        return [_deployment(options, process, number.least), budget]
+    # The autoscaler decides how many there are: who applies the Deployment again must not set it back.
+    return [_deployment(options, process, None), budget, _autoscaler(options, process.component, number)]
 
 
 def _deployment(options: Options, process: Process, replicas: int | None) -> Object:
@@ -128,12 +140,12 @@ def _budget(options: Options, component: str) -> Object:
     return make(options, POD_DISRUPTION_BUDGET, account(component), component, {"spec": spec})
 
 
-def _autoscaler(options: Options) -> Object:
+def _autoscaler(options: Options, component: str, number: Number) -> Object:
     target = {"type": "Utilization", "averageUtilization": BUSY}
     spec = {
-        "scaleTargetRef": {"apiVersion": DEPLOYMENT.api_version, "kind": DEPLOYMENT.kind, "name": account(GATEWAY)},
-        "minReplicas": options.gateway_replicas,
-        "maxReplicas": options.gateway_max_replicas,
+        "scaleTargetRef": {"apiVersion": DEPLOYMENT.api_version, "kind": DEPLOYMENT.kind, "name": account(component)},
+        "minReplicas": number.least,
+        "maxReplicas": number.most,
         "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
     }
-    return make(options, HORIZONTAL_POD_AUTOSCALER, account(GATEWAY), GATEWAY, {"spec": spec})
+    return make(options, HORIZONTAL_POD_AUTOSCALER, account(component), component, {"spec": spec})

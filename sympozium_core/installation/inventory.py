@@ -14,7 +14,9 @@ from sympozium_core.installation.options import Images, Options, Size
 from sympozium_core.installation.parts import make
 
 NAME = "sympozium-installation"
-VERSION, OBJECTS, OPTIONS = "version", "objects", "options"
+VERSION, OBJECTS, OPTIONS, BY = "version", "objects", "options", "by"
+HELM = "helm"
+"""Under `BY`: another program keeps the installation."""
 
 
 @dataclass(frozen=True, order=True)
@@ -39,10 +41,8 @@ class Entry:
 def inventory(options: Options, objects: Sequence[Object]) -> Object:
     """The ConfigMap; its own entry is among them."""
     made = make(options, CONFIG_MAP, NAME, "installation", {})
-    entries = [Entry.of(obj) for obj in (*objects, made)]
-    lines = "".join(f"{entry.api_version} {entry.kind} {entry.namespace or '-'} {entry.name}\n" for entry in entries)
     text = json.dumps(dataclasses.asdict(options), indent=2)
-    return {**made, "data": {VERSION: options.version, OBJECTS: lines, OPTIONS: text}}
+    return {**made, "data": {VERSION: options.version, OBJECTS: _lines(map(Entry.of, (*objects, made))), OPTIONS: text}}
 
 
 def entries_of(found: Mapping[str, Any]) -> list[Entry]:
@@ -50,6 +50,20 @@ def entries_of(found: Mapping[str, Any]) -> list[Entry]:
     lines = str((found.get("data") or {}).get(OBJECTS) or "").splitlines()
     parts = [line.split(" ") for line in lines]
     return [Entry(part[0], part[1], "" if part[2] == "-" else part[2], part[3]) for part in parts if len(part) == 4]
+
+
+def with_objects(found: Mapping[str, Any], new: Iterable[Mapping[str, Any]]) -> Object:
+    """A stored inventory that names these objects too, for who is about to make them and may not come to the end."""
+    more = [entry for entry in map(Entry.of, new) if entry not in set(entries_of(found))]
+    data = {**(found.get("data") or {})}
+    data[OBJECTS] = str(data.get(OBJECTS) or "") + _lines(more)
+    meta = found["metadata"]
+    kept = {"name": meta["name"], "namespace": meta["namespace"], "labels": meta.get("labels") or {}}
+    return {"apiVersion": CONFIG_MAP.api_version, "kind": CONFIG_MAP.kind, "metadata": kept, "data": data}
+
+
+def _lines(entries: Iterable[Entry]) -> str:
+    return "".join(f"{entry.api_version} {entry.kind} {entry.namespace or '-'} {entry.name}\n" for entry in entries)
 
 
 def version_of(found: Mapping[str, Any]) -> str:

@@ -64,9 +64,10 @@ class Options:
     controller: Size = Size("100m", "256Mi", "2Gi")
     gateway_replicas: int = 2
     gateway_max_replicas: int = 10
-    """Above `gateway_replicas`, a HorizontalPodAutoscaler adds some under load; equal to it, there is none."""
+    """Above `gateway_replicas`, a HorizontalPodAutoscaler adds some under load; equal to it, there is none. So with the webhook."""
     gateway: Size = Size("100m", "256Mi", "1Gi")
     webhook_replicas: int = 2
+    webhook_max_replicas: int = 6
     webhook: Size = Size("50m", "128Mi", "512Mi")
     nats_url: str = ""
     """A bus of the operator's own; empty installs one. Its keys are in the Secret `names.SECRET_BUS`, which the operator makes."""
@@ -89,10 +90,6 @@ class Options:
     def own_bus(self) -> bool:
         """Whether the bus is part of the installation."""
         return not self.nats_url
-
-    @property
-    def autoscaled(self) -> bool:
-        return self.gateway_max_replicas > self.gateway_replicas
 
 
 def check(options: Options) -> None:
@@ -124,9 +121,10 @@ def _numbers(options: Options) -> Iterator[Cause]:
     for field in ("controller_replicas", "gateway_replicas", "webhook_replicas", "max_concurrent_runs", "max_run_history"):
         if getattr(options, field) < 1:
             yield Cause(field, f"{getattr(options, field)} is less than 1")
-    if options.gateway_max_replicas < options.gateway_replicas:
-        least = options.gateway_replicas
-        yield Cause("gateway_max_replicas", f"{options.gateway_max_replicas} is less than gateway_replicas, {least}")
+    for component in ("gateway", "webhook"):
+        least, most = getattr(options, f"{component}_replicas"), getattr(options, f"{component}_max_replicas")
+        if most < least:
+            yield Cause(f"{component}_max_replicas", f"{most} is less than {component}_replicas, {least}", f"{least} or more")
     for port in options.api_server_ports:
         if not 0 < port < 65536:
             yield Cause("api_server_ports", f"{port} is no port")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sympozium_core import names
 from sympozium_core.contracts.builtin_kinds import CONFIG_MAP, ENDPOINT_SLICE, SECRET, SERVICE
-from sympozium_core.contracts.cluster import NotFound, metadata
+from sympozium_core.contracts.cluster import NotFound
 from sympozium_core.errors import Permanent
 from sympozium_core.installation import inventory
 from sympozium_core.installation.inventory import Entry
@@ -18,9 +18,8 @@ from sympozium_core.installation.options import Options
 if TYPE_CHECKING:
     from sympozium_core.cluster.client import ClusterClient
 
-OLDEST_KUBERNETES = (1, 30)
-"""Native sidecars (on by default since 1.29), ValidatingAdmissionPolicies and match conditions of webhooks (1.30)."""
-HELM = "Helm"
+OLDEST_KUBERNETES = (1, 33)
+"""Where native sidecars are stable; ValidatingAdmissionPolicies and match conditions of webhooks are since 1.30."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +42,11 @@ async def find_installed(cluster: ClusterClient) -> Installed | None:
         found = await cluster.get(CONFIG_MAP, names.SYSTEM_NAMESPACE, inventory.NAME)
     except NotFound:
         return None
-    labels = metadata(found).get("labels") or {}
     return Installed(
         inventory.version_of(found),
         inventory.options_of(found),
         tuple(inventory.entries_of(found)),
-        labels.get(names.LABEL_MANAGED_BY) == HELM,
+        (found.get("data") or {}).get(inventory.BY) == inventory.HELM,
     )
 
 

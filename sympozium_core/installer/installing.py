@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sympozium_core import names
+from sympozium_core.contracts.builtin_kinds import CONFIG_MAP, DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER
 from sympozium_core.contracts.cluster import NotFound, Object
 from sympozium_core.errors import Permanent
 from sympozium_core.installation import inventory, render
@@ -65,14 +67,17 @@ class Installation:
         changes = Changes()
         deadline = time.monotonic() + self.timeout
         stages = render.stages(self.options)
+        new = [obj for stage in stages for obj in stage.objects]
+        if before is not None and not self.how.dry_run:
+            await self._announce(new)
         for number, stage in enumerate(stages):
             await self._apply(stage.objects, changes)
+            await self._wake(stage.objects, changes)
             if number == 0:
                 await self._apply(first, changes)
             if not self.how.dry_run:
                 await until_ready(self.cluster, stage.objects, deadline, self.say)
         if before is not None:
-            new = [obj for stage in stages for obj in stage.objects]
             for entry in inventory.beyond(before.entries, new):
                 await self._prune(entry, changes)
         if not self.how.dry_run:
@@ -85,6 +90,29 @@ class Installation:
             if applied.outcome is not Outcome.UNCHANGED:
                 self.say(f"{kinds.title(applied.obj)} {applied.outcome}{self._aside}")
 
+    async def _announce(self, new: Sequence[Object]) -> None:
+        """Into the inventory before anything is made: a go that breaks off leaves nothing that the next one does not know of."""
+        found = await self.cluster.get(CONFIG_MAP, names.SYSTEM_NAMESPACE, inventory.NAME)
+        announced = inventory.with_objects(found, new)
+        if announced["data"] != found.get("data"):
+            async for _ in apply(self.cluster, [announced], self.how):
+                pass
+
+    async def _wake(self, objects: Sequence[Object], changes: Changes) -> None:
+        """What somebody has scaled to nothing, autoscalers leave alone."""
+        for obj in objects:
+            if obj["kind"] != HORIZONTAL_POD_AUTOSCALER.kind:
+                continue
+            name, namespace = obj["spec"]["scaleTargetRef"]["name"], obj["metadata"]["namespace"]
+            least = obj["spec"]["minReplicas"]
+            with suppress(NotFound):
+                if (await self.cluster.get(DEPLOYMENT, namespace, name))["spec"].get("replicas") != 0:
+                    continue
+                patch = {"spec": {"replicas": least}}
+                await self.cluster.patch(DEPLOYMENT, namespace, name, patch, dry_run=self.how.dry_run)
+                changes.configured += 1
+                self.say(f"deployment.apps/{name} scaled from 0 to {least}{self._aside}")
+
     async def _prune(self, entry: Entry, changes: Changes) -> None:
         if entry.kind in KEPT:
             return
@@ -93,7 +121,7 @@ class Installation:
             if not self.how.dry_run:
                 await self.cluster.delete(kind, entry.namespace or None, entry.name)
             changes.removed += 1
-            self.say(f"{kind.singular}/{entry.name} removed: this version has it no more{self._aside}")
+            self.say(f"{kind.singular}/{entry.name} removed: it is needed no more{self._aside}")
 
     @property
     def _aside(self) -> str:

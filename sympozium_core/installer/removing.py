@@ -47,8 +47,9 @@ LEASES = ("sympozium-controller",)
 OURS_BY_LABEL = f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY}"
 OF_THE_INSTALLATION = f"{names.LABEL_PART_OF}={names.MANAGED_BY},{OURS_BY_LABEL}"
 AFTER_PODS, LAST = 2, 3
-_WORKLOADS = (HORIZONTAL_POD_AUTOSCALER.kind, DEPLOYMENT.kind, STATEFUL_SET.kind, JOB.kind)
-_DATA = (NAMESPACE.kind, CUSTOM_RESOURCE_DEFINITION.kind)
+_WORKLOADS = (HORIZONTAL_POD_AUTOSCALER.kind, DEPLOYMENT.kind, STATEFUL_SET.kind)
+_APART = (NAMESPACE.kind, CUSTOM_RESOURCE_DEFINITION.kind, JOB.kind)
+"""Data; and Jobs, of which an upgrade that broke off may have left more than the inventory knows: they are found by their labels."""
 _OF_RUNS = (ROLE_BINDING, CLUSTER_ROLE_BINDING, ROLE, CLUSTER_ROLE)
 _FINALIZED = "runs could not be ended by their controller; what they left on the bus stays there"
 
@@ -75,9 +76,10 @@ class Removal:
         if self.delete_data:
             gone += await self._delete_objects(deadline)
         entries = before.entries if before is not None and before.entries else self._usual()
-        machinery = [entry for entry in reversed(entries) if entry.kind not in _DATA]
+        machinery = [entry for entry in reversed(entries) if entry.kind not in _APART]
         for rank in range(LAST + 1):
             if rank == AFTER_PODS:
+                gone += await self._delete_labelled(JOB)  # whose pods may never end
                 await self._until_pods_gone(deadline)  # a controller makes again what it misses
                 gone += await self._delete_what_was_made()
             for entry in machinery:
@@ -93,7 +95,7 @@ class Removal:
     def _usual(self) -> list[Entry]:
         """Where no inventory tells: a first installation was given up half-way."""
         options = Options(own_version(), released_images(own_version()))
-        return [Entry.of(obj) for obj in render.everything(options) if obj["kind"] != JOB.kind]
+        return [Entry.of(obj) for obj in render.everything(options)]
 
     async def _end_runs(self, deadline: float) -> None:
         going = await runs.going(self.cluster)
@@ -158,9 +160,7 @@ class Removal:
         """What the processes have made by themselves, and no object of anybody's owns."""
         gone = 0
         home = names.SYSTEM_NAMESPACE
-        for kind in (JOB, SECRET):
-            for obj in await self._listed(kind, home, OF_THE_INSTALLATION):
-                gone += await self._delete(kind, home, metadata(obj)["name"])
+        gone += await self._delete_labelled(SECRET)
         for lease in LEASES:
             gone += await self._delete(LEASE, home, lease)
         for obj in await self._listed(NETWORK_POLICY, None, f"{OURS_BY_LABEL},{names.LABEL_COMPONENT}={names.COMPONENT_RUN}"):
@@ -169,6 +169,11 @@ class Removal:
             for obj in await self._listed(kind, None, f"{OURS_BY_LABEL},{names.LABEL_RUN_UID}"):
                 gone += await self._delete(kind, metadata(obj).get("namespace"), metadata(obj)["name"])
         return gone
+
+    async def _delete_labelled(self, kind: ResourceType) -> int:
+        home = names.SYSTEM_NAMESPACE
+        found = await self._listed(kind, home, OF_THE_INSTALLATION)
+        return sum([await self._delete(kind, home, metadata(obj)["name"]) for obj in found])
 
     async def _delete_data(self, deadline: float) -> int:
         gone = 0

@@ -22,14 +22,20 @@ async def changes(watch: Watch) -> AsyncGenerator[list[Found], None]:
     try:
         while True:
             wake.clear()
-            if found := watch.read():
+            found = watch.read()
+            if descriptor >= 0 and watch.fileno() < 0:
+                loop.remove_reader(descriptor)  # it polls now: nobody would take what the descriptor still has to tell
+                descriptor = -1
+            if found:
                 yield found
                 # A full burst is read without sleeping in between, but others get their turn.
                 await asyncio.sleep(0)
                 continue
             due = watch.due
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), due)
+                # Not `wait_for`: that of Python 3.11 loses a cancellation that comes together with what it waits for.
+                async with asyncio.timeout(due):
+                    await wake.wait()
     finally:
         if descriptor >= 0:
             loop.remove_reader(descriptor)

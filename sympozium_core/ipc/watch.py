@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import stat
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ INTERVAL = 0.02
 """Seconds between two looks at a directory when polling."""
 RETRY = 0.25
 """Seconds between two tries to watch again a directory that was removed or replaced."""
+SILENCE = 1.0
+"""Seconds between two looks at the directories for as long as inotify has told nothing: in a sandbox it may be there and silent about what
+other containers do. A file that only a look finds ends its use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,11 @@ class Watch:
         self._interval = interval
         self._directories = list(dict.fromkeys(directories))
         self._inotify: inotify.Inotify | None = None
+        self._given_up: inotify.Inotify | None = None
+        """Open until the end: an event loop may have its descriptor."""
+        self._heard = False
+        """Whether inotify has told of a file: from then on it is believed when it says nothing."""
+        self._next_look = time.monotonic() + SILENCE
         self._watched: dict[int, str] = {}
         self._lost: dict[str, float] = {}
         self._seen: dict[str, dict[str, tuple[int, int, int]]] = {}
@@ -76,7 +85,8 @@ class Watch:
             return 0.0
         if self._inotify is None:
             return self._interval
-        return max(0.0, min(self._lost.values()) - time.monotonic()) if self._lost else None
+        times = [*self._lost.values(), *(() if self._heard else (self._next_look,))]
+        return max(0.0, min(times) - time.monotonic()) if times else None
 
     def add(self, directory: str) -> None:
         """Watches one more directory; what is in it already is reported too."""
@@ -111,22 +121,43 @@ class Watch:
             for directory in self._directories:
                 found.update(dict.fromkeys(self._look(directory)))
             return list(found)
-        for number, mask, name in self._inotify.read():
-            self._take(number, mask, name, found)
+        self._hear(self._inotify, found)
         for directory in [item for item in self._directories if item in self._backlog]:
             self._backlog.discard(directory)
+            if not self._heard:
+                self._look(directory)  # what the next look is compared with
             found.update(dict.fromkeys(Found(directory, name) for name in self._names(directory)))
+        if not self._heard and time.monotonic() >= self._next_look:
+            self._look_beside(self._inotify, found)
         return list(found)
 
     def close(self) -> None:
-        if self._inotify:
-            self._inotify.close()
+        for opened in (self._inotify, self._given_up):
+            if opened:
+                opened.close()
 
     def __enter__(self) -> Watch:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    def _hear(self, told: inotify.Inotify, found: dict[Found, None]) -> None:
+        before = len(found)
+        for number, mask, name in told.read():
+            self._take(number, mask, name, found)
+        if len(found) > before:
+            self._heard = True
+            self._seen.clear()
+
+    def _look_beside(self, told: inotify.Inotify, found: dict[Found, None]) -> None:
+        """Whether there is something of which inotify should have told."""
+        self._next_look = time.monotonic() + SILENCE
+        missed = [each for directory in self._directories for each in self._look(directory) if each not in found]
+        self._hear(told, found)  # or it has come just now
+        found.update(dict.fromkeys(missed))
+        if missed and not self._heard:
+            self._give_up_inotify()
 
     def _take(self, number: int, mask: int, name: str, found: dict[Found, None]) -> None:
         if mask & inotify.OVERFLOW:
@@ -171,10 +202,8 @@ class Watch:
             self._backlog.add(directory)
 
     def _give_up_inotify(self) -> None:
-        """No watch is to be had (limits, no /proc): all directories are polled from here on."""
-        if self._inotify:
-            self._inotify.close()
-        self._inotify = None
+        """No watch is to be had (limits, no /proc), or it tells nothing: all directories are polled from here on."""
+        self._given_up, self._inotify = self._inotify, None
         self._watched.clear()
         self._lost.clear()
 
@@ -197,7 +226,9 @@ class Watch:
                     status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
                 except OSError:
                     continue
-                now[name] = (status.st_ino, status.st_size, status.st_mtime_ns)
+                # What happens within a directory is no news of it, and inotify does not tell of it here either.
+                inside = stat.S_ISDIR(status.st_mode)
+                now[name] = (status.st_ino, *((0, 0) if inside else (status.st_size, status.st_mtime_ns)))
                 if before.get(name) != now[name]:
                     found.append(Found(directory, name))
         finally:

@@ -78,7 +78,7 @@ def main(arguments: list[str]) -> int:
     try:
         asyncio.run(_until_told(PROCESSES[arguments[0]]()))
     except SympoziumError as error:
-        log.error("%s", error)
+        log.error("%s; this process ends with status 1, to be started again", error)
         return 1
     return 0
 

@@ -14,6 +14,7 @@ from sympozium_core.cluster.client import ClusterClient
 from sympozium_core.contracts.bus import Bus
 from sympozium_core.contracts.sandbox import Sandbox, SandboxContext
 from sympozium_core.controllers.agentrun.context import INDEX_POD
+from sympozium_core.controllers.agentrun.plans import Plans
 from sympozium_core.processes.pod_identity import PodIdentities
 from sympozium_core.processes.sandboxes import SandboxChoice
 from sympozium_core.reconcile.following import follower
@@ -26,14 +27,16 @@ log = logging.getLogger(__name__)
 class ClusterPods:
     """Implements `processes.pods.PodHost`."""
 
-    def __init__(self, cluster: ClusterClient, bus: Bus, choice: SandboxChoice, settings: ControllerProcessSettings) -> None:
-        self._cluster, self._bus, self._choice, self._settings = cluster, bus, choice, settings
+    def __init__(
+        self, cluster: ClusterClient, bus: Bus, plans: Plans, choice: SandboxChoice, settings: ControllerProcessSettings
+    ) -> None:
+        self._cluster, self._bus, self._plans, self._choice, self._settings = cluster, bus, plans, choice, settings
 
     @asynccontextmanager
     async def open(self, runs: Informer, changed: Callable[[str], None]) -> AsyncIterator[Sandbox]:
         settings = self._settings
         _, driver = await self._choice.choose()
-        identities = PodIdentities(self._cluster, self._bus, runs, settings.controller.deadline_grace)
+        identities = PodIdentities(self._cluster, self._plans, runs, settings.controller.deadline_grace)
         control = Login(settings.bus.address, ca_file=settings.bus.ca_file, seed_file=settings.bus.seed_file)
         system = replace(control, seed_file=settings.system_seed_file)
         key = load(settings.account_seed_file, Kind.ACCOUNT)

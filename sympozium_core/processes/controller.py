@@ -6,25 +6,23 @@ Certificates are every replica's: the bus, which a leader needs, waits for its o
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 import os
 import socket
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from sympozium_core import names
-from sympozium_core.backoff import Attempts, BackOff
+from sympozium_core.bus.nats_login import Login
 from sympozium_core.clock import SystemClock
 from sympozium_core.cluster.client import ClusterClient
-from sympozium_core.contracts.builtin_kinds import SECRET
 from sympozium_core.contracts.bus import Bus
-from sympozium_core.contracts.cluster import NotFound
 from sympozium_core.contracts.sandbox import Sandbox
-from sympozium_core.controllers.certificates.controller import BUNDLE, Plan, keep_certificates
+from sympozium_core.controllers.agentrun.plans import Plans
+from sympozium_core.controllers.certificates.controller import Plan, keep_certificates
 from sympozium_core.processes.api_server import own_api_server
+from sympozium_core.processes.bus_certificates import keep_certificates_fresh, write_authority
 from sympozium_core.processes.bus_place import bus_place
 from sympozium_core.processes.cluster_pods import ClusterPods
 from sympozium_core.processes.control_bus import connect_bus
@@ -32,6 +30,7 @@ from sympozium_core.processes.health import Begin, serve_health
 from sympozium_core.processes.plugins import IN_IMAGES, load_hooks, make_directory
 from sympozium_core.processes.runs import OnCluster, Parts, carry_out_runs
 from sympozium_core.processes.sandboxes import SandboxChoice
+from sympozium_core.processes.shared_reads import SharedReads
 from sympozium_core.reconcile.leader import Elector, LostLeadership
 from sympozium_core.reconcile.supervisor import Supervisor
 from sympozium_core.registry.drivers import Drivers
@@ -55,8 +54,7 @@ async def serve_controller(settings: ControllerProcessSettings) -> None:
         supervisor.add("certificates", partial(keep_certificates, cluster, Plan(settings.namespace, settings.ca_secret)))
         await stack.enter_async_context(supervisor.running())
         if settings.bus.ca_file is None and settings.bus.address.startswith("tls://"):
-            own = await _authority(cluster, settings)
-            settings = replace(settings, bus=replace(settings.bus, ca_file=own))
+            settings = await _with_own_bus(settings, cluster, supervisor)
         bus = await connect_bus(settings.bus, ensure_stream=True)
         stack.push_async_callback(bus.close)
         elector = Elector(cluster, settings.namespace, LEASE_NAME, f"{socket.gethostname()}-{os.urandom(4).hex()}")
@@ -68,30 +66,29 @@ async def serve_controller(settings: ControllerProcessSettings) -> None:
                 log.warning("%s; standing by", error)
 
 
-async def _authority(cluster: ClusterClient, settings: ControllerProcessSettings) -> Path:
-    """A file with the authority of the bus's certificate, once there is one."""
-    attempts = Attempts(BackOff(first=0.1, longest=2.0))
+async def _with_own_bus(
+    settings: ControllerProcessSettings, cluster: ClusterClient, supervisor: Supervisor
+) -> ControllerProcessSettings:
+    """The settings with the authority of the bus's certificate, in a file that is kept as it should be."""
     path = settings.data_dir / "bus-ca.crt"
-    while True:
-        try:
-            secret = await cluster.get(SECRET, settings.namespace, names.SECRET_NATS_TLS)
-        except NotFound:
-            await asyncio.sleep(attempts.failed())
-            continue
-        path.write_bytes(base64.b64decode(secret["data"][BUNDLE]))
-        return path
+    await write_authority(cluster, settings.namespace, path)
+    system = Login(settings.bus.address, ca_file=path, seed_file=settings.system_seed_file)
+    supervisor.add("bus certificates", partial(keep_certificates_fresh, cluster, settings.namespace, path, system))
+    return replace(settings, bus=replace(settings.bus, ca_file=path))
 
 
 async def _work(settings: ControllerProcessSettings, cluster: ClusterClient, bus: Bus) -> None:
     """What only the leader does."""
     record = Record.in_directory(settings.data_dir)
     relay = load_hooks(record)
+    plans = Plans(bus)
     choice = SandboxChoice(Drivers(names.GROUP_SANDBOXES, Sandbox, record=record), settings.sandbox)
     parts = Parts(
         cluster=cluster,
         bus=bus,
-        pods=ClusterPods(cluster, bus, choice, settings),
-        directory=make_directory(cluster, record, choice.facts, relay, IN_IMAGES),
+        plans=plans,
+        pods=ClusterPods(cluster, bus, plans, choice, settings),
+        directory=make_directory(SharedReads(cluster), record, choice.facts, relay, IN_IMAGES),
         relay=relay,
         providers=None,
         data_dir=settings.data_dir,

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from sympozium_core import names
+from sympozium_core.admission.lookup import Governed
 from sympozium_core.contracts.builtin_kinds import SECRET
 from sympozium_core.contracts.cluster import Forbidden, NotFound, ResourceType
 from sympozium_core.contracts.skill import Skill
@@ -19,6 +20,10 @@ from sympozium_core.planning.policy import DEFAULT_POLICY, EffectivePolicy, effe
 from sympozium_core.planning.skills import LEGACY_PREFIX, FoundSkill, attach
 from sympozium_core.processes.addresses import Addresses
 from sympozium_core.processes.shared_reads import Reader
+from sympozium_core.recent import Recent
+from sympozium_core.reconcile.cache import Cache
+from sympozium_core.reconcile.informer import Informer
+from sympozium_core.reconcile.key import Key
 from sympozium_core.registry import calls
 from sympozium_core.registry.catalogue import installed
 from sympozium_core.registry.drivers import Drivers
@@ -28,11 +33,15 @@ from sympozium_core.resources.builtin import builtin_policy
 from sympozium_core.resources.kinds import SKILL_PACK, SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY
 from sympozium_core.sidecar.interpreter import python_command
 
+MAX_NAMES = 4096
+"""Instances of which is remembered what policy they named last."""
+
 ChooseSandbox = Callable[[], Awaitable[SandboxFacts]]
 
 
 class Directory:
-    """Implements `admission.lookup.Lookup`, and gathers the inputs of a plan. Reads through the cluster port, so it is never behind."""
+    """Implements `admission.lookup.Lookup`, and gathers the inputs of a plan. Reads through the cluster port, so it is never behind, but for
+    what it was told to `follow`."""
 
     def __init__(
         self,
@@ -48,6 +57,13 @@ class Directory:
         self._commands = commands
         self._sandbox = sandbox
         self._addresses = Addresses()
+        self._policy_names: Recent[str] = Recent(MAX_NAMES)
+        self._followed: Mapping[ResourceType, Informer] = {}
+
+    def follow(self, informers: Mapping[ResourceType, Informer]) -> None:
+        """From now on these kinds are looked up in the informers' caches, which a change reaches a moment after it was made; admission looked at
+        the objects themselves. What would be an error because it is not there is read before that is believed."""
+        self._followed = informers
 
     # What is installed is looked up once: a server knows the packages that were there when it first asked.
 
@@ -62,16 +78,30 @@ class Directory:
     async def sandbox(self) -> SandboxFacts:
         return await self._sandbox()
 
-    async def instance(self, namespace: str, name: str) -> Mapping[str, Any] | None:
-        return await self._normal(SYMPOZIUM_INSTANCE, namespace, name)
+    async def governed(self, namespace: str, name: str) -> Governed | None:
+        """Both are read now, and at the same time: an instance seldom names another policy than it did last."""
+        key = f"{namespace}/{name}"
+        likely = self._policy_names.get(key)
+        ahead = asyncio.ensure_future(self.policy(namespace, likely)) if likely else None
+        try:
+            instance = await self._normal(SYMPOZIUM_INSTANCE, namespace, name)
+            if instance is None:
+                return None
+            policy = instance["spec"].get("policyRef") or DEFAULT_POLICY
+            self._policy_names.put(key, policy)
+            found = ahead if ahead is not None and policy == likely else self.policy(namespace, policy)
+            return Governed(instance, policy, await found)
+        finally:
+            if ahead is not None:
+                ahead.cancel()
+                await asyncio.gather(ahead, return_exceptions=True)
 
     async def policy(self, namespace: str, name: str) -> EffectivePolicy | None:
-        places = dict.fromkeys((namespace, names.SYSTEM_NAMESPACE))
-        for found in await asyncio.gather(*(self._get(SYMPOZIUM_POLICY, place, name) for place in places)):
-            if found is not None:
-                return effective_policy(name, load.normalise(found)["spec"])
         builtin = builtin_policy(name)
-        return effective_policy(name, load.normalise(builtin)["spec"]) if builtin is not None else None
+        found = await self._nearest(SYMPOZIUM_POLICY, namespace, name, needed=builtin is None)
+        if found is None and builtin is not None:
+            found = load.normalise(builtin)
+        return effective_policy(name, found["spec"]) if found is not None else None
 
     async def secret_exists(self, namespace: str, name: str) -> bool:
         try:
@@ -89,20 +119,19 @@ class Directory:
     async def gather(self, run: Mapping[str, Any]) -> RunInputs:
         """Everything that a plan is made of, as it is now. Raises Refused when the instance or its policy is gone."""
         namespace, name = run["metadata"]["namespace"], run["spec"]["instanceRef"]
-        instance = await self.instance(namespace, name)
-        if instance is None:
+        governed, shell = await asyncio.gather(self.governed(namespace, name), self._skill(namespace, SHELL_SKILL))
+        if governed is None:
             raise Refused(
                 [Cause("spec.instanceRef", f"there is no SympoziumInstance {name!r} any more")],
                 reason=names.Reason.INFRASTRUCTURE_ERROR,
             )
-        policy_name = instance["spec"].get("policyRef") or DEFAULT_POLICY
-        policy = await self.policy(namespace, policy_name)
+        instance, policy_name, policy = governed
         if policy is None:
             raise Refused([Cause("", f"instance {name!r} names policy {policy_name!r}, which does not exist")])
-        wanted = {
-            (reference.get("skillPackRef") or "").removeprefix(LEGACY_PREFIX) for reference in skill_refs(run, instance)
-        } | {SHELL_SKILL}
-        found = {skill: await self._skill(namespace, skill) for skill in wanted}
+        wanted = {(reference.get("skillPackRef") or "").removeprefix(LEGACY_PREFIX) for reference in skill_refs(run, instance)}
+        wanted.discard(SHELL_SKILL)
+        others = await asyncio.gather(*(self._skill(namespace, skill) for skill in wanted))
+        found = {SHELL_SKILL: shell, **dict(zip(wanted, others, strict=True))}
         skills, missing = attach(run, instance, found.get)
         sandbox = await self._sandbox()
         addresses = await self._addresses.of(names_in(policy)) if "egress" in sandbox.features else {}
@@ -124,17 +153,32 @@ class Directory:
         where there are images, an applied pack means its own."""
         package = self._skills.get(name) if name in self._skill_packages else None
         command = _command(package) if package is not None else ()
-        for place in (namespace, names.SYSTEM_NAMESPACE):
-            pack = await self._normal(SKILL_PACK, place, name)
-            if pack is not None:
-                return FoundSkill(pack, command)
+        if (pack := await self._nearest(SKILL_PACK, namespace, name, needed=package is None)) is not None:
+            return FoundSkill(pack, command)
         if package is None:
             return None
         return FoundSkill(load.normalise(dict(package.pack())), command, package.module())
 
+    async def _nearest(self, kind: ResourceType, namespace: str, name: str, *, needed: bool) -> Mapping[str, Any] | None:
+        """That of the namespace, else the system's. `needed`: there is nothing else to take."""
+        places = tuple(dict.fromkeys((namespace, names.SYSTEM_NAMESPACE)))
+        if (cache := self._cache(kind)) is not None:
+            seen = next((each for place in places if (each := cache.get(Key(place, name))) is not None), None)
+            if seen is not None or not needed:
+                return load.normalise(seen) if seen is not None else None
+        found = await asyncio.gather(*(self._get(kind, place, name) for place in places))
+        return next((load.normalise(each) for each in found if each is not None), None)
+
     async def _normal(self, kind: ResourceType, namespace: str, name: str) -> Mapping[str, Any] | None:
-        found = await self._get(kind, namespace, name)
+        cache = self._cache(kind)
+        found = cache.get(Key(namespace, name)) if cache is not None else None
+        found = found or await self._get(kind, namespace, name)
         return load.normalise(found) if found is not None else None
+
+    def _cache(self, kind: ResourceType) -> Cache | None:
+        """Of a kind that is followed, for as long as nothing is known to keep it behind."""
+        informer = self._followed.get(kind)
+        return informer.cache if informer is not None and informer.synced.is_set() and not informer.problem else None
 
     async def _get(self, kind: ResourceType, namespace: str, name: str) -> dict[str, Any] | None:
         try:

@@ -97,12 +97,14 @@ class _Base:
 
 
 async def _carry_out(settings: EmbeddedSettings, stack: AsyncExitStack, base: _Base, *, only_new: bool) -> Adopt:
+    from sympozium_core.controllers.agentrun.plans import Plans
     from sympozium_core.processes.pods import LocalPods
     from sympozium_core.processes.runs import Parts, carry_out_runs
 
     parts = Parts(
         cluster=base.cluster,
         bus=base.bus,
+        plans=Plans(base.bus),
         pods=LocalPods(base.bus, settings.bus_socket, settings.data_dir, base.choice, COMMANDS["bridge"]),
         directory=base.directory,
         relay=base.relay,

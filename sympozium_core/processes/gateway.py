@@ -11,6 +11,7 @@ from sympozium_core.bus.users import GATEWAY_INBOX
 from sympozium_core.clock import SystemClock
 from sympozium_core.contracts.provider import Provider
 from sympozium_core.controllers.agentrun.context import INDEX_UID, INDEXES
+from sympozium_core.controllers.agentrun.plans import Plans
 from sympozium_core.processes.api_server import own_api_server
 from sympozium_core.processes.control_bus import connect_bus
 from sympozium_core.processes.health import Begin, serve_health
@@ -40,7 +41,7 @@ async def serve_gateway(settings: GatewaySettings) -> None:
         stack.push_async_callback(bus.close)
         await informers.wait_synced()
         drivers: Drivers[Provider] = Drivers(names.GROUP_PROVIDERS, Provider, record=Record.in_directory(settings.data_dir))
-        answering = answer_models(cluster, bus, runs, drivers, settings.data_dir / "providers", SystemClock())
+        answering = answer_models(cluster, bus, Plans(bus), runs, drivers, settings.data_dir / "providers", SystemClock())
         await stack.enter_async_context(answering)
         appends = await serve_appends(bus)
         stack.push_async_callback(appends.close)

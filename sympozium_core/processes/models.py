@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,11 +12,11 @@ from sympozium_core import names
 from sympozium_core.clock import Clock
 from sympozium_core.contracts.bus import Bus
 from sympozium_core.contracts.cluster import Cluster
-from sympozium_core.contracts.plan import RunPlan
 from sympozium_core.contracts.provider import Endpoint, Provider, ProviderContext
-from sympozium_core.controllers.agentrun import attempts, plans
+from sympozium_core.controllers.agentrun import attempts
 from sympozium_core.controllers.agentrun.context import INDEX_UID
-from sympozium_core.controllers.agentrun.status import phase_of, status_of
+from sympozium_core.controllers.agentrun.plans import Plans
+from sympozium_core.controllers.agentrun.status import Stage, stage_of, status_of
 from sympozium_core.errors import Permanent, Temporary
 from sympozium_core.gateway.model import Gateway
 from sympozium_core.gateway.target import ModelTarget
@@ -28,13 +27,11 @@ from sympozium_core.registry.drivers import Drivers
 
 BEHIND = 3.0
 """Seconds for which a run that is not known here, or not to be that far, is waited for."""
-MAX_PLANS = 256
-"""Plans that are kept in memory."""
 
 
 @asynccontextmanager
 async def answer_models(
-    cluster: Cluster, bus: Bus, runs: Informer, drivers: Drivers[Provider], data_dir: Path, clock: Clock
+    cluster: Cluster, bus: Bus, plans: Plans, runs: Informer, drivers: Drivers[Provider], data_dir: Path, clock: Clock
 ) -> AsyncIterator[None]:
     """Answers what runs ask of a gateway, until left."""
     import aiohttp
@@ -44,7 +41,7 @@ async def answer_models(
     )
     async with session as http:
         providers = OpenProviders(drivers, http, data_dir)
-        gateway = Gateway(bus, Targets(cluster, runs, bus).resolve, providers, clock)
+        gateway = Gateway(bus, Targets(cluster, runs, plans).resolve, providers, clock)
         await gateway.start()
         try:
             yield
@@ -86,14 +83,13 @@ class OpenProviders:
 class Targets:
     """Finds the model of a run by the run's UID."""
 
-    def __init__(self, cluster: Cluster, runs: Informer, bus: Bus) -> None:
-        self._cluster, self._runs, self._bus = cluster, runs, bus
-        self._plans: OrderedDict[str, RunPlan] = OrderedDict()
+    def __init__(self, cluster: Cluster, runs: Informer, plans: Plans) -> None:
+        self._cluster, self._runs, self._plans = cluster, runs, plans
 
     async def resolve(self, uid: str, attempt: int) -> ModelTarget:
         """Raises Permanent for a run that is unknown or over, or whose Secret is missing; Temporary while it is not known to be that far."""
         run = await self._run(uid, attempt)
-        plan = await self._plan(uid)
+        plan = await self._plans.load(uid)
         model = plan.model
         credentials = await secret_values(self._cluster, plan.namespace, model.secret) if model.secret else {}
         return ModelTarget(
@@ -123,17 +119,8 @@ class Targets:
     def _running(self, uid: str, attempt: int) -> View | None:
         """None while it is not known to be that far. Raises Permanent for a run that is over."""
         run = next(iter(self._runs.cache.by_index(INDEX_UID, uid)), None)
-        phase = phase_of(run) if run is not None else None
-        if phase is not None and phase.terminal:
+        stage = stage_of(run) if run is not None else None
+        if stage is Stage.ENDED:
             raise Permanent("this run is over", reason=names.Reason.MODEL_ERROR)
-        known = run is not None and phase is names.Phase.RUNNING and int(status_of(run)["attempt"]) >= attempt
+        known = run is not None and stage is Stage.PLACED and int(status_of(run)["attempt"]) >= attempt
         return run if known else None
-
-    async def _plan(self, uid: str) -> RunPlan:
-        """A run's plan never changes, and a run asks many times."""
-        plan = self._plans.get(uid)
-        if plan is None:
-            plan = self._plans[uid] = await plans.load(self._bus, uid)
-            while len(self._plans) > MAX_PLANS:
-                self._plans.popitem(last=False)
-        return plan

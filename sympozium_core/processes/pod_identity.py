@@ -8,12 +8,11 @@ from typing import Any
 from sympozium_core import names
 from sympozium_core.bus.authorization import BusUser
 from sympozium_core.contracts.builtin_kinds import JOB, POD, TOKEN_REVIEW
-from sympozium_core.contracts.bus import Bus
 from sympozium_core.contracts.cluster import Cluster, NotFound, metadata
-from sympozium_core.controllers.agentrun import attempts, plans
+from sympozium_core.controllers.agentrun import attempts
 from sympozium_core.controllers.agentrun.context import INDEX_POD
-from sympozium_core.controllers.agentrun.status import phase_of, status_of
-from sympozium_core.names import Phase
+from sympozium_core.controllers.agentrun.plans import Plans
+from sympozium_core.controllers.agentrun.status import is_current_pod
 from sympozium_core.reconcile.informer import Informer
 
 _EXTRA = "authentication.kubernetes.io/"
@@ -22,9 +21,9 @@ _EXTRA = "authentication.kubernetes.io/"
 class PodIdentities:
     """Tells the bus user of a token. The pod is believed to be a run's when a Job that bears the pod's id owns it and the run's status names that id."""
 
-    def __init__(self, cluster: Cluster, bus: Bus, runs: Informer, grace: float) -> None:
+    def __init__(self, cluster: Cluster, plans: Plans, runs: Informer, grace: float) -> None:
         """`grace`: seconds after the run's deadline in which its bridge may still hand over what there is."""
-        self._cluster, self._bus, self._runs, self._grace = cluster, bus, runs, grace
+        self._cluster, self._plans, self._runs, self._grace = cluster, plans, runs, grace
 
     async def authenticate(self, token: str) -> BusUser | None:
         """None for a token that is no pod's, for a pod that is no run's current one, and for a run that is over. Raises ApiError."""
@@ -58,12 +57,10 @@ class PodIdentities:
         if not pod_id or not any(owner.get("kind") == JOB.kind and owner.get("name") == pod_id for owner in owners):
             return None
         run = next(iter(self._runs.cache.by_index(INDEX_POD, pod_id)), None)
-        if run is None or run["metadata"]["namespace"] != meta["namespace"]:
-            return None
-        if phase_of(run) is not Phase.RUNNING or status_of(run).get("pod") != pod_id:
+        if run is None or run["metadata"]["namespace"] != meta["namespace"] or not is_current_pod(run, pod_id):
             return None
         uid = str(run["metadata"]["uid"])
-        plan = await plans.load(self._bus, uid)
+        plan = await self._plans.load(uid)
         return BusUser(uid=uid, pod=pod_id, expires=attempts.deadline_of(run, plan.limits.timeout) + self._grace)
 
 

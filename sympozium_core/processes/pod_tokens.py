@@ -9,8 +9,7 @@ import os
 from pathlib import Path
 
 from sympozium_core.controllers.agentrun.context import INDEX_POD
-from sympozium_core.controllers.agentrun.status import phase_of, status_of
-from sympozium_core.names import Phase
+from sympozium_core.controllers.agentrun.status import is_current_pod
 from sympozium_core.reconcile.informer import Informer
 
 KEY_FILE = "pods.key"
@@ -35,8 +34,7 @@ class PodTokens:
                 changed.clear()
                 run = next(iter(self._runs.cache.by_index(INDEX_POD, pod)), None)
                 if run is not None:
-                    current = phase_of(run) is Phase.RUNNING and status_of(run).get("pod") == pod
-                    return str(run["metadata"]["uid"]) if current else None
+                    return str(run["metadata"]["uid"]) if is_current_pod(run, pod) else None
                 await changed.wait()
         finally:
             forget()

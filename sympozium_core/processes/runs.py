@@ -19,21 +19,21 @@ from sympozium_core.contracts.provider import Provider
 from sympozium_core.contracts.sandbox import Sandbox
 from sympozium_core.controllers import instance
 from sympozium_core.controllers.agentrun import identity, journal_feed, phases, start_call
-from sympozium_core.controllers.agentrun.context import INDEX_PHASE, INDEX_POD, INDEX_UID, INDEXES, RunContext
+from sympozium_core.controllers.agentrun.context import INDEX_POD, INDEX_UID, INDEXES, RunContext
 from sympozium_core.controllers.agentrun.credentials_call import CreateSubresource, serve_credentials
-from sympozium_core.controllers.agentrun.status import phase_of
+from sympozium_core.controllers.agentrun.journal import Journals
+from sympozium_core.controllers.agentrun.line import Line
+from sympozium_core.controllers.agentrun.plans import Plans
 from sympozium_core.controllers.agentrun.warm import WarmPods
 from sympozium_core.controllers.memory_claims import MemoryClaims
 from sympozium_core.controllers.network_policies import BusPlace
 from sympozium_core.controllers.network_profiles import NetworkProfiles
 from sympozium_core.errors import Permanent
 from sympozium_core.hooks import RunEvent
-from sympozium_core.names import Phase
 from sympozium_core.planning.patches import apply_patch
 from sympozium_core.processes.directory import Directory
 from sympozium_core.processes.models import answer_models
 from sympozium_core.processes.pods import PodHost
-from sympozium_core.reconcile.cache import View
 from sympozium_core.reconcile.controller import Controller, Options
 from sympozium_core.reconcile.events import EventRecorder
 from sympozium_core.reconcile.informer import Informer
@@ -43,11 +43,13 @@ from sympozium_core.reconcile.supervisor import Supervisor
 from sympozium_core.registry import calls
 from sympozium_core.registry.drivers import Drivers
 from sympozium_core.registry.relay import Relay
-from sympozium_core.resources.kinds import AGENT_RUN, SYMPOZIUM_INSTANCE
+from sympozium_core.resources.kinds import AGENT_RUN, SKILL_PACK, SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY
 from sympozium_core.settings import ControllerSettings
 
 log = logging.getLogger(__name__)
 
+FOLLOWED = (SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY, SKILL_PACK)
+"""What each plan is made of: where reading it is a request to an API server, it is followed instead."""
 
 Adopt = Callable[[str], None]
 
@@ -68,6 +70,7 @@ class Parts:
 
     cluster: Cluster
     bus: Bus
+    plans: Plans
     pods: PodHost
     directory: Directory
     relay: Relay
@@ -100,6 +103,8 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
         wake = _Wake(runs)
         facts = await parts.directory.sandbox()
         network = _network(parts, informers, instances, runs, wake) if parts.on_cluster is not None else None
+        if parts.on_cluster is not None:
+            parts.directory.follow({kind: informers.of(kind) for kind in FOLLOWED})
         memory = MemoryClaims(parts.cluster, informers, parts.clock) if "claims" in facts.features else None
         await informers.wait_synced()
         sandbox = await stack.enter_async_context(parts.pods.open(runs, wake.pod))
@@ -108,7 +113,7 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
         context = _context(parts, runs, sandbox, facts.name, events, wake.warm)
         context.network = network
         if parts.providers is not None:
-            models = answer_models(parts.cluster, parts.bus, runs, parts.providers, parts.data_dir, parts.clock)
+            models = answer_models(parts.cluster, parts.bus, parts.plans, runs, parts.providers, parts.data_dir, parts.clock)
             await stack.enter_async_context(models)
         starts = await start_call.serve_start(context)
         stack.push_async_callback(starts.close)
@@ -163,6 +168,8 @@ def _context(
         sandbox=sandbox,
         sandbox_name=sandbox_name,
         runs=runs,
+        plans=parts.plans,
+        journals=Journals(parts.bus, parts.clock),
         gather=parts.directory.gather,
         review_by_hooks=parts.directory.hooks,
         patch_plan=patch_plan,
@@ -186,17 +193,10 @@ def _run_controller(context: RunContext) -> Controller:
         "agentruns",
         context.runs,
         partial(phases.reconcile, context),
-        options=Options(workers=8, gave_up=gave_up),
+        options=Options(workers=16, gave_up=gave_up, concerns=phases.concerns, can_wait=phases.can_wait),
     )
 
-    def next_in_line(old: View | None, new: View | None) -> None:
-        """A run that ends frees a place, and one that leaves the queue moves it up: whoever waits looks again."""
-        before, after = phase_of(old) if old is not None else None, phase_of(new) if new is not None else None
-        if before in (Phase.RUNNING, Phase.QUEUED) and after is not before and after is not Phase.RUNNING:
-            for waiting in context.runs.cache.by_index(INDEX_PHASE, Phase.QUEUED):
-                controller.enqueue(key_of(waiting))
-
-    context.runs.on_change(next_in_line)
+    context.runs.on_change(Line(context, controller.enqueue).changed)
     return controller
 
 

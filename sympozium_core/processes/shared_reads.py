@@ -1,15 +1,20 @@
 """One read for all who wait for the same object: a burst of runs of one agent asks for that agent again and again.
 
 Nobody gets an answer that was read before they asked: who comes while a read is under way shares the next one. So what was written before a
-question is always seen by it, as without this.
+question is always seen by it, as without this. The next one waits for as long as the one before took, at most: where an API server is slow for
+all that it has to do, more share a read.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Protocol
 
 from sympozium_core.contracts.cluster import Object, ResourceType
+
+LONGEST_REST = 0.2
+"""Seconds."""
 
 Key = tuple[ResourceType, str | None, str]
 
@@ -37,7 +42,9 @@ class SharedReads:
 
     async def _read(self, key: Key) -> Object:
         if key in self._under_way:
+            begun = time.monotonic()
             await asyncio.wait([self._under_way[key]])
+            await asyncio.sleep(min(time.monotonic() - begun, LONGEST_REST))
         task = self._under_way[key] = self._next.pop(key)
         try:
             return await self._cluster.get(*key)

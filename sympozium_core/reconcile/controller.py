@@ -52,6 +52,10 @@ class Options:
     """Told of each Permanent, to put it into the object's status. Its own failure is retried like any other."""
     concerns: Callable[[View | None, View | None], bool] | None = None
     """Whether a change (old, new) of the controller's own kind matters; None: every change does."""
+    can_wait: Callable[[View], bool] | None = None
+    """Whether an object may wait for all others that are to be looked at; None: none may."""
+    settle: float = 0.0
+    """Seconds for which a change of other objects waits for more of them, so that many cost one reconcile of what they concern."""
     drain: float = 5.0
     """Seconds that reconciles in progress get to end when the controller is cancelled."""
 
@@ -83,7 +87,7 @@ class Controller:
         self.name = name
         self.counts = Counts()
         self._options = options or Options()
-        self.queue: WorkQueue[Key] = WorkQueue(self._options.back_off)
+        self.queue: WorkQueue[Key] = WorkQueue(self._options.back_off, can_wait=self._can_wait)
         self._informer = informer
         self._reconcile = reconcile
         self._sources = sources
@@ -130,11 +134,17 @@ class Controller:
         if concerns is None or concerns(old, new):
             self.queue.add(key_of(new if new is not None else old or {}))
 
+    def _can_wait(self, key: Key) -> bool:
+        if self._options.can_wait is None:
+            return False
+        found = self._informer.cache.get(key)
+        return found is not None and self._options.can_wait(found)
+
     def _mapped(self, source: Source) -> Handler:
         def changed(old: View | None, new: View | None) -> None:
             for obj in (old, new):
                 for key in source.keys(obj) if obj is not None else ():
-                    self.queue.add(key)
+                    self.queue.add_after(key, self._options.settle)
 
         return changed
 

@@ -20,11 +20,13 @@ from sympozium_core.contracts.cluster import ApiError, Cluster, NotFound, Resour
 from sympozium_core.names import DEFAULT_NAMESPACE
 
 MAX_MESSAGE = 1024
-MAX_PENDING = 1000
+MAX_PENDING = 10_000
 MAX_KNOWN = 4096
 BURST = 25
 REFILL = 30.0
 """Seconds after which an object may cause one more Event, once it has spent its burst."""
+RESTS, LONGEST_REST = 2.0, 1.0
+"""How many times as long as an Event took the next one waits, and the most in seconds: what is told must not hold up what is done."""
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +94,7 @@ class EventRecorder:
         while not self._closed:
             await self._work.wait()
             self._work.clear()
-            await self._drain()
+            await self._drain(RESTS)
 
     async def close(self, timeout: float = 2.0) -> None:
         """Takes nothing more in and writes what is left, for at most `timeout` seconds."""
@@ -117,9 +119,15 @@ class EventRecorder:
             self._tokens.popitem(last=False)
         return allowed
 
-    async def _drain(self) -> None:
+    async def _drain(self, rests: float = 0.0) -> None:
+        while self._pending:
+            begun = self._clock.monotonic()
+            await self._write_next()
+            await asyncio.sleep(min(rests * (self._clock.monotonic() - begun), LONGEST_REST))
+
+    async def _write_next(self) -> None:
         async with self._turn:
-            while self._pending:
+            if self._pending:
                 same, pending = self._pending.popitem(last=False)
                 try:
                     await self._write(same, pending)

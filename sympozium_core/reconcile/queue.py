@@ -1,7 +1,8 @@
 """The work queue: a key is in it once, is worked on by one worker at a time, and is never lost.
 
 The rules are those of client-go's workqueue (https://pkg.go.dev/k8s.io/client-go/util/workqueue): a key added while it is being worked
-on is handed out again when that is done; keys are handed out in the order in which they came due. For one event loop, not for threads.
+on is handed out again when that is done; keys are handed out in the order in which they came due. Those that can wait come behind all others,
+but not for ever. For one event loop, not for threads.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from sympozium_core.backoff import BackOff
@@ -17,14 +18,27 @@ from sympozium_core.backoff import BackOff
 K = TypeVar("K", bound=Hashable)
 
 
+PATIENCE = 5.0
+"""Seconds for which a key that can wait is passed over."""
+SHARE = 8
+"""Of so many keys one is such a key then: those that came behind others must not hold these up in turn."""
+
+
 class QueueClosed(Exception):
     """The queue was closed and every key that was due has been handed out."""
 
 
 class WorkQueue(Generic[K]):
-    def __init__(self, back_off: BackOff | None = None) -> None:
+    def __init__(
+        self, back_off: BackOff | None = None, *, can_wait: Callable[[K], bool] | None = None, patience: float = PATIENCE
+    ) -> None:
+        """`can_wait` is asked when a key comes due, and when it is added once more."""
         self._back_off = back_off or BackOff()
+        self._can_wait = can_wait or (lambda _: False)
+        self._patience = patience
         self._due: deque[K] = deque()
+        self._behind: dict[K, float] = {}  # due too; loop time at which each has waited long enough, the first one's first
+        self._since = 0  # how many others were handed out after the last of these
         self._waiting_for_work: deque[asyncio.Future[None]] = deque()
         self._wanted: set[K] = set()  # due, or to be due again when the worker that has it is done
         self._working: set[K] = set()
@@ -39,7 +53,7 @@ class WorkQueue(Generic[K]):
 
     def __len__(self) -> int:
         """Keys that are due and not yet handed out."""
-        return len(self._due)
+        return len(self._due) + len(self._behind)
 
     @property
     def working(self) -> int:
@@ -51,7 +65,12 @@ class WorkQueue(Generic[K]):
 
     def add(self, key: K) -> None:
         """Makes a key due now. Does nothing after `close`."""
-        if self._closed or key in self._wanted:
+        if self._closed:
+            return
+        if key in self._wanted:
+            if key in self._behind and not self._can_wait(key):
+                del self._behind[key]
+                self._due.append(key)
             return
         self._wanted.add(key)
         if key not in self._working:
@@ -64,7 +83,7 @@ class WorkQueue(Generic[K]):
         if seconds <= 0:
             self.add(key)
             return
-        at = asyncio.get_running_loop().time() + seconds
+        at = self._now() + seconds
         if self._later.get(key, at + 1) <= at:
             return
         self._later[key] = at
@@ -97,7 +116,7 @@ class WorkQueue(Generic[K]):
 
     async def get(self) -> K:
         """The next key, to be given back by `done`. Raises QueueClosed."""
-        while not self._due:
+        while not len(self):
             if self._closed:
                 raise QueueClosed
             turn = asyncio.get_running_loop().create_future()
@@ -107,7 +126,7 @@ class WorkQueue(Generic[K]):
             except BaseException:
                 self._pass_on(turn)
                 raise
-        key = self._due.popleft()
+        key = self._take()
         self._wanted.discard(key)
         self._working.add(key)
         return key
@@ -117,7 +136,7 @@ class WorkQueue(Generic[K]):
         self._working.discard(key)
         if key in self._wanted:
             self._hand_in(key)
-        elif not self._working and not self._due:
+        elif not self._working and not len(self):
             self._idle.set()
 
     def close(self) -> None:
@@ -134,10 +153,25 @@ class WorkQueue(Generic[K]):
         """Returns when nothing is due and nobody works; keys for later do not count."""
         await self._idle.wait()
 
+    def _take(self) -> K:
+        first = next(iter(self._behind), None)
+        if first is not None and (not self._due or (self._since >= SHARE - 1 and self._behind[first] <= self._now())):
+            self._since = 0
+            del self._behind[first]
+            return first
+        self._since += 1
+        return self._due.popleft()
+
     def _hand_in(self, key: K) -> None:
-        self._due.append(key)
+        if self._can_wait(key):
+            self._behind[key] = self._now() + self._patience
+        else:
+            self._due.append(key)
         self._idle.clear()
         self._wake(1)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
 
     def _wake(self, count: int) -> None:
         while count and self._waiting_for_work:
@@ -164,7 +198,7 @@ class WorkQueue(Generic[K]):
 
     def _ring(self) -> None:
         """The loop may call a timer a hair early (by its clock's resolution), so what the timer was set for counts as due."""
-        now = max(asyncio.get_running_loop().time(), self._timer.when() if self._timer is not None else 0.0)
+        now = max(self._now(), self._timer.when() if self._timer is not None else 0.0)
         self._timer = None
         while self._heap and self._heap[0][0] <= now:
             at, _, key = heapq.heappop(self._heap)

@@ -108,8 +108,9 @@ class AgentRunStatus(Loose):
     message: str | None = None
     attempt: int | None = None
     pod: str | None = None
-    """Id of the attempt's pod; `podName` says the same."""
+    """Id of the attempt's pod, and on a cluster the name of its Job."""
     pod_name: str | None = None
+    """Under which name its runtime has that pod, once its agent works: on a cluster the Pod's own."""
     job_name: str | None = None
     queue_position: int | None = None
     """1 is next."""

@@ -38,7 +38,7 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         Column("Instance", ".spec.instanceRef"),
         Column("Phase", ".status.phase"),
         Column("Reason", ".status.reason"),
-        Column("Pod", ".status.pod", priority=1),
+        Column("Pod", ".status.podName", priority=1),
         Column("Attempt", ".status.attempt", "integer", priority=1),
         Column("Tokens", ".status.tokenUsage.totalTokens", "integer", priority=1),
         AGE,

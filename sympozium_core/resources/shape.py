@@ -36,6 +36,8 @@ def problems(obj: Any) -> list[Cause]:
                     continue
                 if kind is dict or kind is list:
                     below.append(((*path, key), child))
+                    if plain_key:
+                        continue
                 if len(causes) < MAX_CAUSES:
                     causes.extend(_about(path, key, child, type(value) is dict))
         if not below:

@@ -318,7 +318,7 @@ _SPECIAL: Mapping[str, Callable[[Respelt], None]] = {
     "SympoziumPolicy": _policy,
 }
 
-MIRRORED = (("result", "output"), ("startedAt", "startTime"), ("completedAt", "completionTime"), ("pod", "podName"))
+MIRRORED = (("result", "output"), ("startedAt", "startTime"), ("completedAt", "completionTime"))
 
 
 def mirrored(status: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """What a CRD's schema has beyond the normal form: the other spellings, and the rules that join several fields (CEL).
 
 CEL rules run in the API server (``x-kubernetes-validations``). Where a field has no type there (the items of `skills` are names or objects),
-they cannot look; reading an object still does.
+they cannot look; reading an object still does. None says what may change later: a schema's rules run at every write of an object, those of its
+status included, so that such rules were a quarter of what a status cost. ValidatingAdmissionPolicies (`installation/admission.py`) say it.
 """
 
 from __future__ import annotations
@@ -16,12 +17,6 @@ from sympozium_core.resources.spelling import RENAMED
 from sympozium_core.resources.structural import PRESERVE, Schema
 
 VALIDATIONS = "x-kubernetes-validations"
-MUTABLE: Mapping[str, frozenset[str]] = {
-    "AgentRun": frozenset(("cancel",)),
-    "ToolApproval": frozenset(("decision", "comment", "decidedBy", "decidedAt")),
-}
-"""By kind: the only fields of the spec that may change after creation. Other kinds may change at will."""
-
 UNIQUE: Mapping[str, tuple[tuple[Path, str], ...]] = {
     "PersonaPack": ((("spec", "personas"), "name"), (("spec", "agentConfigs"), "name")),
     "SkillPack": ((("spec", "skills"), "name"), (("spec", "sidecar", "tools"), "name")),
@@ -89,12 +84,6 @@ _OWN_RULES: Mapping[str, tuple[tuple[str, str], ...]] = {
             "with allowedTools everything else is denied: toolGating.defaultAction cannot say otherwise",
         ),
     ),
-    "AgentRun": (
-        ("!has(oldSelf.cancel) || !oldSelf.cancel || (has(self.cancel) && self.cancel)", "a cancelled run stays cancelled"),
-    ),
-    "ToolApproval": (
-        ("!has(oldSelf.decision) || (has(self.decision) && self.decision == oldSelf.decision)", "a decision stands"),
-    ),
 }
 
 
@@ -124,8 +113,6 @@ def add(kind: str, schema: Schema) -> None:
     conditions.update({"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]})
     for rule_text, message in _OWN_RULES.get(kind, ()):
         _validate(spec, rule_text, message)
-    if kind in MUTABLE:
-        _freeze(spec, MUTABLE[kind])
 
 
 def _rename(spec: Schema, path: Path, place: Path) -> None:
@@ -159,19 +146,6 @@ def _required(spec: Schema, place: Path) -> bool:
 
 def _has(path: Path) -> str:
     return " && ".join(f"has(self.{'.'.join(path[:end])})" for end in range(1, len(path) + 1))
-
-
-def _freeze(spec: Schema, mutable: frozenset[str]) -> None:
-    """Every field but the mutable ones stays as it was: neither changed, nor added, nor removed."""
-    frozen = [name for name in spec["properties"] if name not in mutable and name not in ("skills",)]
-    for name in frozen:
-        _validate(spec["properties"][name], "self == oldSelf", "cannot be changed after creation")
-    optional = [name for name in frozen if name not in spec.get("required", ())]
-    _validate(
-        spec,
-        " && ".join(f"has(self.{name}) == has(oldSelf.{name})" for name in optional),
-        f"only {', '.join(sorted(mutable))} can be set after creation",
-    )
 
 
 def _spelt(kind: str, place: Path) -> list[Path]:

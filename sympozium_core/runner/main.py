@@ -34,6 +34,7 @@ class Signals:
     def __init__(self, stop: Stop) -> None:
         self._stop = stop
         self.leaving = False
+        stop.wake.by_signals()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._caught)
 

@@ -77,10 +77,14 @@ class Model:
         ).encode()
 
     def _until_answered(self, body: bytes) -> Assembler:
-        pause, broken = FIRST_PAUSE, 0
+        pause, broken, because = FIRST_PAUSE, 0, ""
         while True:
-            because = ""
             try:
+                if because:
+                    # What follows an answer that was not read to its end is not the next answer.
+                    self._connection.close()
+                    self._stop.sleep(pause)
+                    pause = min(pause * 2, LONGEST_PAUSE)
                 return self._attempt(body)
             except (_Again, ConnectionLost) as error:
                 because = str(error)
@@ -90,15 +94,10 @@ class Model:
                     raise ModelFailed(f"{because}, {broken} times") from error
             except AnswerTooLarge as error:
                 raise ModelFailed(str(error)) from error
-            finally:
-                # What follows an answer that was not read to its end is not the next answer.
-                if because:
-                    self._connection.close()
-            try:
-                self._stop.sleep(pause)
             except Stopped as stopped:
+                if not because:
+                    raise
                 raise Stopped(stopped.reason, f"{stopped}; the model could not be asked: {because}") from None
-            pause = min(pause * 2, LONGEST_PAUSE)
 
     def _attempt(self, body: bytes) -> Assembler:
         status, headers, pieces = self._connection.post("/chat/completions", self._headers, body)

@@ -88,8 +88,24 @@ class Progress:
 
     def _write(self) -> None:
         with self._lock:
+            together: list[dict[str, Any]] = []
             while self._events:
-                event = self._events.popleft()
+                together.append(self._events.popleft())
+            for event in _newest(together):
                 with contextlib.suppress(OSError, FileRefused):  # a full disk stops the run where it matters, not here
                     self._root.write_json(f"{STREAM_PREFIX}{self._written}.json", event)
                 self._written += 1
+
+
+def _newest(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without those that a later one makes old news: a call that has begun and ended, a turn of which there is more to say."""
+    kept: list[dict[str, Any]] = []
+    told: set[tuple[Any, ...]] = set()
+    for event in reversed(events):
+        if event["type"] == "turn" and ("turn", event["turn"]) in told:
+            continue
+        if event["type"] == "tool" and event["status"] == "started" and ("call", event["call"]) in told:
+            continue
+        told.update((("turn", event["turn"]), ("call", event.get("call"))))
+        kept.append(event)
+    return kept[::-1]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import select
 import threading
 import time
 from collections.abc import Callable
+
+from sympozium_core.ipc.wake import Wake
 
 
 class Stopped(Exception):
@@ -21,7 +22,8 @@ class Stop:
     """Set once, from a signal handler or any thread. Its descriptor becomes readable then, for `select.poll`."""
 
     def __init__(self) -> None:
-        self.descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.wake = Wake()
+        self.descriptor = self.wake.descriptor
         self._because = ""
         self._deadline: float | None = None
         self._lock = threading.Lock()
@@ -33,7 +35,7 @@ class Stop:
 
     def cancel(self, because: str) -> None:
         self._because = self._because or because
-        os.eventfd_write(self.descriptor, 1)
+        self.wake.rouse()
         for listener in list(self._listeners):
             listener()
 
@@ -78,4 +80,4 @@ class Stop:
         return any(number == descriptor for number, _ in ready)
 
     def close(self) -> None:
-        os.close(self.descriptor)
+        self.wake.close()

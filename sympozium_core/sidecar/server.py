@@ -28,6 +28,7 @@ from sympozium_core.ipc.files import Root
 from sympozium_core.ipc.layout import CANCEL, DONE, MANIFEST, MAX_TOOLS, REQUESTS, TOOLS
 from sympozium_core.ipc.legacy import LegacyRequest, LegacyResult
 from sympozium_core.ipc.protocol import Manifest, ToolRequest
+from sympozium_core.ipc.wake import Wake
 from sympozium_core.ipc.watch import Found, Watch
 from sympozium_core.names import ENV_IPC
 from sympozium_core.sidecar.calls import Call, Outcome
@@ -66,7 +67,7 @@ class Server:
         self._handlers: dict[str, Handler] = {}
         self._running: dict[str, Call] = {}
         self._waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._wake = Wake()
         self._stopping = False
         for item in tools:
             self.add(item)
@@ -84,12 +85,13 @@ class Server:
     def stop(self) -> None:
         """Makes `serve` return; from another thread or a signal handler."""
         self._stopping = True
-        os.eventfd_write(self._wake, 1)
+        self._wake.rouse()
 
     def serve(self) -> None:
         """Returns after `done` has appeared, or SIGTERM or SIGINT came, and all calls have ended."""
         adopt_descendants()
         if threading.current_thread() is threading.main_thread():
+            self._wake.by_signals()
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: self.stop())
         with Root(self._ipc) as root:
@@ -108,9 +110,8 @@ class Server:
 
     def _watch(self, watch: Watch, claims: Claims, legacy: LegacyPort | None) -> None:
         while not self._stopping:
-            found = watch.wait(self._next_deadline(), wake=self._wake)
-            with contextlib.suppress(BlockingIOError):  # or it would wake us for ever
-                os.eventfd_read(self._wake)
+            found = watch.wait(self._next_deadline(), wake=self._wake.descriptor)
+            self._wake.clear()
             if any(item.path == DONE for item in found):
                 return
             for item in found:
@@ -155,7 +156,7 @@ class Server:
         call = Call(request.id, request.tool, time.monotonic() + seconds, claims.root, claims.directory, request.trace)
         self._running[call.id] = call
         call.expire = lambda: claim.answer(Outcome(f"{request.tool} took longer than its {seconds:.0f} s", status="timeout"))
-        os.eventfd_write(self._wake, 1)  # the next deadline may be sooner
+        self._wake.rouse()  # the next deadline may be sooner
         try:
             outcome = _outcome(handler, request, call)
             call.finish(lambda: claim.answer(outcome))

@@ -46,6 +46,22 @@ class ConsumerChecks:
         assert found[0].message.sequence > 0
         await consumer.close()
 
+    async def test_messages_that_waited_to_be_taken_are_given_back(self, bus: Bus, uid: str) -> None:
+        data = await appended(bus, uid, 20)
+        consumer = await bus.consumer(f"c-{uid}", subjects.journal(uid, "pod"), ahead=8)
+        for delivery in await take(consumer, 3):
+            await delivery.ack()
+        await consumer.close()
+        again = await bus.consumer(f"c-{uid}", subjects.journal(uid, "pod"), ahead=8)
+        left = await take(again, 17)
+        assert sorted(int(delivery.message.data) for delivery in left) == sorted(int(item) for item in data[3:])
+        for delivery in left:
+            await delivery.ack()
+        await again.close()
+        last = await bus.consumer(f"c-{uid}", subjects.journal(uid, "pod"), ahead=8)
+        assert await nothing_comes(last, 0.5)
+        await last.close()
+
     async def test_what_was_acknowledged_never_comes_again(self, bus: Bus, uid: str) -> None:
         await appended(bus, uid, 3)
         consumer = await bus.consumer(f"c-{uid}", subjects.journal(uid, "pod"), ack_wait=0.3)

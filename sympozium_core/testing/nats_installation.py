@@ -22,31 +22,32 @@ LIMITS = StreamLimits(max_bytes=256 * 1024**2, max_artifact_bytes=64 * 1024**2)
 
 
 class NatsInstallation(NatsServer):
-    """Seeds, tokens and certificates are files in the directory."""
+    """Seeds, tokens and certificates are files in the directory, under the names that `--nats-keys` looks for."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, host: str = "127.0.0.1") -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self._directory = directory
+        self._directory, self._host = directory, host
         self.account = KeyPair.generate(Kind.ACCOUNT)
         self.users = {name: KeyPair.generate(Kind.USER) for name in ("system", "controller", "gateway")}
-        for name, key in self.users.items():
+        for name, key in {**self.users, "account-signing": self.account}.items():
             self.seed_file(name).write_text(key.seed + "\n")
         self.ca_file = directory / "ca.crt"
         self.renew_certificate()
         self.settings = ServerConfig(
             keys=Keys(issuer=self.account.public, **{name: key.public for name, key in self.users.items()}),
             tls=Tls(str(directory / "tls.crt"), str(directory / "tls.key")),
-            host="127.0.0.1",
+            host=host,
             store_dir=str(directory / "store"),
             max_store_bytes=1024**3,
             monitor_port=0,
             ports_dir=str(directory),
         )
-        super().__init__(directory, config=lambda port: render(replace(self.settings, port=port)))
+        super().__init__(directory, host=host, config=lambda port: render(replace(self.settings, port=port)))
 
     @property
     def url(self) -> str:
-        return f"{'tls' if self.settings.tls else 'nats'}://localhost:{self.port}"
+        name = "localhost" if self._host == "127.0.0.1" else self._host
+        return f"{'tls' if self.settings.tls else 'nats'}://{name}:{self.port}"
 
     def seed_file(self, user: str) -> Path:
         return self._directory / f"{user}.seed"
@@ -55,7 +56,7 @@ class NatsInstallation(NatsServer):
         """A new authority and a certificate that it signed; returns the certificate."""
         now = datetime.now(UTC)
         authority = advanced(None, now)
-        leaf = issue(authority, ["localhost", "127.0.0.1"], now)
+        leaf = issue(authority, ["localhost", self._host], now)
         self.ca_file.write_bytes(authority.bundle)
         (self._directory / "tls.crt").write_bytes(leaf.certificate)
         (self._directory / "tls.key").write_bytes(leaf.key)

@@ -27,16 +27,18 @@ def executable() -> str:
 class NatsServer:
     """One server process. It keeps its port and its store over restarts, as a StatefulSet does."""
 
-    def __init__(self, directory: Path, *, extra: str = "", config: Callable[[int], str] | None = None) -> None:
-        """`extra` is appended to the configuration: accounts, limits, `sync_interval`. `config` makes a whole one, of a port (-1 for any
+    def __init__(
+        self, directory: Path, *, host: str = "127.0.0.1", extra: str = "", config: Callable[[int], str] | None = None
+    ) -> None:
+        """`host` is the address of this machine that it listens on. `extra` is appended to the configuration: accounts, limits, `sync_interval`. `config` makes a whole one, of a port (-1 for any
         free one); its `ports_file_dir` has to be the directory."""
-        self._directory, self._extra, self._config = directory, extra, config
+        self._directory, self._host, self._extra, self._config = directory, host, extra, config
         self._port = -1
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"nats://127.0.0.1:{self._port}"
+        return f"nats://{self._host}:{self._port}"
 
     @property
     def port(self) -> int:
@@ -84,7 +86,12 @@ class NatsServer:
 
     def _plain(self) -> str:
         store, ports = json.dumps(str(self._directory / "store")), json.dumps(str(self._directory))
-        lines = ['host: "127.0.0.1"', f"port: {self._port}", f"ports_file_dir: {ports}", f"jetstream {{ store_dir: {store} }}"]
+        lines = [
+            f'host: "{self._host}"',
+            f"port: {self._port}",
+            f"ports_file_dir: {ports}",
+            f"jetstream {{ store_dir: {store} }}",
+        ]
         return "\n".join([*lines, self._extra, ""])
 
     def _ready(self) -> bool:
@@ -95,7 +102,7 @@ class NatsServer:
                 return False
             self._port = int(ports["nats"][0].rpartition(":")[2])
         try:
-            socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
+            socket.create_connection((self._host, self._port), timeout=1).close()
         except OSError:
             return False
         return True

@@ -176,13 +176,48 @@ async def test_a_result_written_while_the_bus_is_away_is_kept_when_it_comes_back
     assert (pod.volumes / "skill-shell/done").exists()
 
 
-async def test_sigterm_lets_the_agent_say_its_last_word(world):
+async def at_work(world):
+    """A pod whose agent has its task, and its bridge."""
     pod = world.pod()
     pod.serve("shell", "execute_command")
     bridge = await pod.bridge()
     await pod.task()
+    return pod, bridge
+
+
+async def tell_to_end(world, pod, bridge):
+    """As a node does; the agent knows when this returns."""
     bridge.send_signal(signal.SIGTERM)
     await world.until((pod.agent / "control/cancel").exists)
+
+
+async def test_sigterm_lets_the_agent_say_its_last_word(world):
+    pod, bridge = await at_work(world)
+    await tell_to_end(world, pod, bridge)
+    pod.finish("just done")
+    assert await wait(bridge, pod) == 0
+    assert (await world.entry("result"))["response"] == "just done"
+
+
+@pytest.mark.parametrize("told", ["bridge", "agent"])
+async def test_a_pod_that_is_taken_away_cancels_no_run(world, told):
+    """A node that evicts a pod tells the agent first, and the bridge only when that has ended."""
+    pod, bridge = await at_work(world)
+    if told == "bridge":
+        await tell_to_end(world, pod, bridge)
+    pod.finish("partly", status="error", reason="Cancelled", error="stopped")
+    assert await wait(bridge, pod) == 5
+    assert not await world.entries("result")
+    assert (pod.agent / "output/result.ack").exists()
+    assert (pod.volumes / "skill-shell/done").exists()
+
+
+async def test_a_cancel_that_comes_after_a_signal_counts(world):
+    pod, bridge = await at_work(world)
+    await tell_to_end(world, pod, bridge)
+    control = await Journal.open(world.bus, subjects.journal(world.plan.uid, subjects.CONTROL), attempt=1)
+    await control.append({"type": "cancel", "because": "somebody asked"})
+    await world.until(lambda: "somebody asked" in pod.log())
     pod.finish("partly", status="error", reason="Cancelled", error="stopped")
     assert await wait(bridge, pod) == 0
     assert (await world.entry("result"))["reason"] == "Cancelled"

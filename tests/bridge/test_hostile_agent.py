@@ -352,4 +352,4 @@ async def test_the_sidecar_is_not_believed_either(world):
         assert result["status"] == "error", kind
         assert "its result was refused" in result["content"]
     files.answer(ToolResult("never-asked", "ok", "x"))
-    assert len(await world.entries("tool.result")) == 5
+    await world.entry("tool.result", 5)

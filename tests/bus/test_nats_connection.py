@@ -115,6 +115,27 @@ class TestHowAClientConnects:
         with pytest.raises(BusDenied):
             await JetStreamBus.connect(installation.url, ca_file=installation.ca_file, seed_file=tmp_path / "seed")
 
+    async def test_it_asks_again_where_the_server_hung_up_without_a_word(self) -> None:
+        """As it looks when the word of refusal is lost on the way."""
+        said = [b"", b"", b"-ERR 'Authorization Violation'\r\n"]
+
+        async def server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b'INFO {"server_id": "x", "version": "2.15.1", "max_payload": 1048576, "auth_required": true}\r\n')
+            await reader.readuntil(b"PING\r\n")
+            writer.write(said.pop(0))
+            writer.close()
+            await writer.wait_closed()
+
+        listening = await asyncio.start_server(server, "127.0.0.1", 0)
+        login = Login(f"nats://127.0.0.1:{listening.sockets[0].getsockname()[1]}", user="u", password="p")
+        with pytest.raises(BusDenied):
+            await NatsConnection.open(login, inbox_prefix="_INBOX.x")
+        said += [b""] * 100
+        with pytest.raises(BusUnavailable, match="without a word"):
+            await NatsConnection.open(login, inbox_prefix="_INBOX.x", timeout=1)
+        listening.close()
+        await listening.wait_closed()
+
     @pytest.mark.parametrize(
         ("change", "because"),
         [

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sympozium_core.contracts.sandbox import ContainerStatus, PodStatus
-from sympozium_core.controllers.agentrun.outcome import from_pod, from_result, taken_away, timed_out
+from sympozium_core.controllers.agentrun.outcome import from_pod, from_result, not_cancelled, taken_away, timed_out
 from sympozium_core.names import Phase, Reason
 
 
@@ -74,6 +74,13 @@ def test_what_ended_a_pod_from_outside_explains_its_end(message: str, reason: Re
 
 def test_a_timeout_says_why_the_pod_never_started() -> None:
     assert "FailedScheduling: 0/1 nodes" in timed_out(90, "FailedScheduling: 0/1 nodes are available").message
+
+
+def test_only_the_control_plane_cancels() -> None:
+    claimed = from_result({"status": "error", "reason": "Cancelled", "response": "partly", "error": "signal SIGTERM"})
+    outcome = not_cancelled(claimed)
+    assert (outcome.phase, outcome.reason, outcome.response) == (Phase.FAILED, Reason.TOOL_ERROR, "partly")
+    assert "signal SIGTERM" in outcome.message
 
 
 def test_a_timeout_says_what_to_raise() -> None:

@@ -18,6 +18,7 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 
+ON_A_CLUSTER, NOT_RUN = "on a cluster", "not run"
 _MARKER = re.compile(r"<!-- (?P<kind>[a-z ]+?)(?:: (?P<value>.+))? -->")
 
 
@@ -26,7 +27,8 @@ class Block:
     """A fenced block. What the reader is meant to do with it stands in a comment on the line above:
 
     ``file: NAME`` (save it), ``background: WORDS`` (leave it running; ready when it has printed the words), ``exit: CODE`` (how it ends),
-    ``output`` (what the block before prints; ``…`` stands for lines left out), ``output of: COMMAND``, ``not run: REASON``. Without one, ``sh`` is run.
+    ``output`` (what the block before prints; ``…`` stands for lines left out), ``output of: COMMAND``, ``on a cluster`` (`tests/kubernetes/test_install.py` runs it there),
+    ``not run: REASON``. Without one, ``sh`` is run.
     """
 
     page: Path
@@ -67,7 +69,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "yaml_block" in metafunc.fixturenames:
         metafunc.parametrize("yaml_block", [block for block in ALL if block.language == "yaml"], ids=str)
     if "runnable" in metafunc.fixturenames:
-        with_commands = dict.fromkeys(block.page for block in ALL if block.language == "sh" and block.marker != "not run")
+        with_commands = dict.fromkeys(
+            block.page for block in ALL if block.language == "sh" and block.marker not in (ON_A_CLUSTER, NOT_RUN)
+        )
         metafunc.parametrize(
             "runnable", [blocks(page) for page in with_commands], ids=[str(page.relative_to(ROOT)) for page in with_commands]
         )

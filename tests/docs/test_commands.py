@@ -16,9 +16,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.docs.conftest import NOT_RUN, ON_A_CLUSTER
+
 DEADLINE = 60
-MARKERS = {"", "file", "background", "exit", "output", "output of", "not run", "schema"}
-NOT_RUN_AT_MOST = 12
+MARKERS = {"", "file", "background", "exit", "output", "output of", ON_A_CLUSTER, NOT_RUN, "schema"}
+NOT_RUN_AT_MOST = 11
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -45,7 +47,7 @@ def test_a_page(runnable: list[Any], tmp_path: Path) -> None:
                 stack.enter_context(background(block, work, environment(tmp_path)))
             elif block.marker == "output":
                 assert_prints(block, printed)
-            elif block.language == "sh" and block.marker != "not run":
+            elif block.language == "sh" and block.marker not in (ON_A_CLUSTER, NOT_RUN):
                 printed = run(block, work, environment(tmp_path))
 
 
@@ -114,7 +116,7 @@ def test_what_the_readme_shows_of_the_demo(every_block: list[Any], tmp_path: Pat
 
 
 def test_few_blocks_are_not_run_and_each_says_why(every_block: list[Any]) -> None:
-    left_out = [block for block in every_block if block.marker == "not run"]
+    left_out = [block for block in every_block if block.marker == NOT_RUN]
     assert [str(block) for block in left_out if not block.value] == []
     assert len(left_out) <= NOT_RUN_AT_MOST
     assert [str(block) for block in every_block if block.marker not in MARKERS] == []

@@ -108,7 +108,7 @@ def test_every_event_is_explained() -> None:
     """Reasons as they stand in the calls that record Events."""
     sources = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "sympozium_core/controllers").rglob("*.py"))
     recorded = set(re.findall(r"\.(?:normal|warning)\(\s*run,\s*\"(\w+)\"", sources))
-    assert {"Admitted", "Planned", "Started", "Restarted", "NotProvided"} <= recorded
+    assert {"Planned", "Started", "Restarted", "NotProvided"} <= recorded
     assert sorted(reason for reason in recorded if f"`{reason}`" not in words("events.md")) == []
 
 

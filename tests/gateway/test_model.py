@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from contextlib import aclosing
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from sympozium_core.contracts.provider import ProviderError
 from sympozium_core.errors import Permanent, SympoziumError, Temporary
+from sympozium_core.gateway.target import ModelTarget
 
 
 def content(frames):
@@ -175,6 +177,16 @@ async def test_a_wait_that_is_longer_than_the_run_is_not_waited(side):
     side.provider.answers = [[ProviderError("rate_limited", "tomorrow", retry_after=86400.0)]]
     with pytest.raises(Permanent, match="rate_limited: tomorrow"):
         await side.ask(side.body())
+
+
+async def test_what_would_hardly_have_time_is_not_begun_again(side):
+    """The failure is told while the run can still hear it; at its deadline nobody listens any more."""
+    await side.gateway()
+    side.target = ModelTarget("scripted", side.target.endpoint, 1, time.time() + 0.6)
+    side.provider.answers = [[ProviderError("unavailable", "nobody listens")], side.text("late")]
+    with pytest.raises(Permanent, match="unavailable: nobody listens"):
+        await side.ask(side.body())
+    assert len(side.provider.requests) == 1
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,14 @@ from sympozium_core.installation.options import Options, released_images
 USUAL = Options("1.2.3", released_images("1.2.3"))
 SHAPES = {
     "usual": USUAL,
-    "small": replace(USUAL, controller_replicas=1, gateway_replicas=1, gateway_max_replicas=1, webhook_replicas=1),
+    "small": replace(
+        USUAL,
+        controller_replicas=1,
+        gateway_replicas=1,
+        gateway_max_replicas=1,
+        webhook_replicas=1,
+        webhook_max_replicas=1,
+    ),
     "own-bus": replace(USUAL, nats_url="tls://nats.example.com:4333"),
     "own-bus-and-authority": replace(USUAL, nats_url="tls://nats.example.com", nats_ca=True),
     "cert-manager": replace(USUAL, cert_manager=True),

@@ -60,12 +60,22 @@ def test_a_bus_of_the_operators_own_leaves_ours_out() -> None:
     assert env[names.ENV_BUS_CA_FILE] == "/etc/sympozium/bus/ca.crt"
 
 
-def test_an_autoscaled_gateway_has_no_number_of_its_own() -> None:
+@pytest.mark.parametrize(("name", "most"), [("sympozium-gateway", 10), ("sympozium-webhook", 6)])
+def test_what_is_autoscaled_has_no_number_of_its_own(name: str, most: int) -> None:
     usual, small = render.everything(USUAL), render.everything(SHAPES["small"])
-    assert "replicas" not in of_kind(usual, "Deployment")["sympozium-gateway"]["spec"]
-    assert of_kind(usual, "HorizontalPodAutoscaler")["sympozium-gateway"]["spec"]["maxReplicas"] == 10
-    assert of_kind(small, "Deployment")["sympozium-gateway"]["spec"]["replicas"] == 1
+    assert "replicas" not in of_kind(usual, "Deployment")[name]["spec"]
+    scaler = of_kind(usual, "HorizontalPodAutoscaler")[name]["spec"]
+    assert (scaler["scaleTargetRef"]["name"], scaler["minReplicas"], scaler["maxReplicas"]) == (name, 2, most)
+    assert of_kind(small, "Deployment")[name]["spec"]["replicas"] == 1
     assert not of_kind(small, "HorizontalPodAutoscaler")
+
+
+def test_the_controller_is_not_autoscaled_and_every_part_has_a_budget() -> None:
+    usual = render.everything(USUAL)
+    assert of_kind(usual, "Deployment")["sympozium-controller"]["spec"]["replicas"] == 2
+    assert of_kind(usual, "HorizontalPodAutoscaler").keys() == {"sympozium-gateway", "sympozium-webhook"}
+    makers = {**of_kind(usual, "Deployment"), **of_kind(usual, "StatefulSet")}
+    assert of_kind(usual, "PodDisruptionBudget").keys() == makers.keys()
 
 
 def test_a_job_that_does_something_else_has_another_name() -> None:
@@ -98,6 +108,15 @@ class TestInventory:
             Entry("v1", "ConfigMap", "a", "b")
         ]
 
+    def test_what_is_about_to_be_made_is_added_to_it(self, options: Options, objects: Sequence[dict[str, Any]]) -> None:
+        found = {**objects[-1], "metadata": {**objects[-1]["metadata"], "resourceVersion": "7", "managedFields": []}}
+        new = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "new", "namespace": "n"}}
+        announced = inventory.with_objects(found, [*objects[:3], new])
+        assert inventory.entries_of(announced) == [*map(Entry.of, objects), Entry("batch/v1", "Job", "n", "new")]
+        assert (inventory.version_of(announced), inventory.options_of(announced)) == (options.version, options)
+        assert announced["metadata"] == objects[-1]["metadata"]
+        assert inventory.with_objects(announced, [new])["data"] == announced["data"]
+
     def test_what_is_needed_no_more(self) -> None:
         old = [Entry("v1", "Namespace", "", "n"), Entry("v1", "ConfigMap", "n", "gone"), Entry("v1", "ConfigMap", "n", "kept")]
         new = [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kept", "namespace": "n"}}]
@@ -116,6 +135,7 @@ GOOD = Images("a/b:1", "a/b:1", "host:5000/b:1", "b@sha256:" + "0" * 64)
         ({"images": replace(GOOD, pull_policy="Sometimes")}, "images.pull_policy"),
         ({"controller_replicas": 0}, "controller_replicas"),
         ({"gateway_max_replicas": 1}, "gateway_max_replicas"),
+        ({"webhook_replicas": 9}, "webhook_max_replicas"),
         ({"nats_storage": "lots"}, "nats_storage"),
         ({"nats_storage": "5Gi"}, "nats_storage"),
         ({"nats_url": "http://nats"}, "nats_url"),

@@ -9,12 +9,14 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sympozium_core.ipc.async_watch import changes
 from sympozium_core.ipc.files import Root
-from sympozium_core.ipc.watch import ENV_POLLING, Watch
+from sympozium_core.ipc.inotify import DELETE_SELF, ONLYDIR
+from sympozium_core.ipc.watch import ENV_POLLING, Found, Watch
 
 
 @pytest.fixture
@@ -155,6 +157,112 @@ def test_without_inotify_it_polls(root: Root, monkeypatch: pytest.MonkeyPatch) -
         assert watch.polling
         root.write_json("in/a.json", {})
         assert collect(watch, {"in/a.json"})
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An inotify as in a sandbox that does not tell of what other containers do."""
+    monkeypatch.setattr("sympozium_core.ipc.inotify._MASK", DELETE_SELF | ONLYDIR)
+    monkeypatch.setattr("sympozium_core.ipc.watch.SILENCE", 0.05)
+
+
+def test_where_inotify_is_silent_it_polls(root: Root, silent: None) -> None:
+    root.write_json("in/before.json", {})
+    with Watch(root, ["in"]) as watch:
+        assert collect(watch, {"in/before.json"})
+        assert not watch.wait(0.2)
+        assert not watch.polling, "nothing has come of which it could have told"
+        root.write_json("in/a.json", {})
+        assert collect(watch, {"in/a.json"}) == {"in/a.json"}
+        assert watch.polling
+        root.write_json("in/b.json", {})
+        assert collect(watch, {"in/b.json"}) == {"in/b.json"}
+
+
+async def test_where_inotify_is_silent_an_event_loop_polls(root: Root, silent: None) -> None:
+    with Watch(root, ["in"]) as watch:
+        async with asyncio.timeout(10), contextlib.aclosing(changes(watch)) as batches:
+            for name in ("a.json", "b.json"):
+                root.write_json(f"in/{name}", {})
+                assert [each.name for each in await anext(batches)] == [name]
+        assert watch.polling
+
+
+def test_inotify_that_tells_is_believed(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sympozium_core.ipc.watch.SILENCE", 0.01)
+    with Watch(root, ["in"]) as watch:
+        for number in range(20):
+            root.write_json(f"in/{number}.json", {})
+            assert collect(watch, {f"in/{number}.json"})
+        assert not watch.polling
+        assert watch.due is None
+
+
+def test_what_happens_within_a_directory_is_no_news_of_it(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sympozium_core.ipc.watch.SILENCE", 0.01)
+    root.make_directory("in/requests")
+    with Watch(root, ["in"]) as watch:
+        assert collect(watch, {"in/requests"})
+        for number in range(5):
+            root.write_json(f"in/requests/{number}.json", {})
+            assert watch.wait(0.02) == []
+        assert not watch.polling, "inotify has told of all that it should"
+
+
+async def test_an_event_loop_that_polls_does_not_spin(root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sympozium_core.ipc.watch.SILENCE", 0.0)
+    with Watch(root, ["in"], interval=0.05) as watch:
+        looks = 0
+
+        def read(watch: Watch) -> list[Found]:
+            nonlocal looks
+            looks += 1
+            return real(watch)
+
+        real = Watch.read
+        monkeypatch.setattr(Watch, "read", read)
+        async with asyncio.timeout(10), contextlib.aclosing(changes(watch)) as batches:
+            first = asyncio.create_task(anext(batches))
+            await asyncio.wait((first,), timeout=0.05)
+            with (tmp_path / "in/open.json").open("w"):  # a look finds it, inotify does not tell of it before it is closed
+                assert [each.name for each in await first] == ["open.json"]
+            assert watch.polling
+            looks = 0
+            following = asyncio.create_task(anext(batches))
+            await asyncio.wait((following,), timeout=0.5)
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+        assert looks <= 12, "one look an interval"
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_it_ends_when_it_is_cancelled_at_the_moment_at_which_something_comes(turns: int) -> None:
+    class Telling:
+        """A watch whose descriptor says that there is something, and there is nothing."""
+
+        due = 60.0
+
+        def __init__(self) -> None:
+            self.descriptor = os.eventfd(0)
+
+        def fileno(self) -> int:
+            return self.descriptor
+
+        def read(self) -> list[Found]:
+            return []
+
+    watch: Any = Telling()
+    try:
+        following = asyncio.create_task(anext(changes(watch)))
+        await asyncio.sleep(0.01)
+        os.eventfd_write(watch.descriptor, 1)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        following.cancel()
+        done, _ = await asyncio.wait((following,), timeout=1)
+        assert done, "the cancellation was lost"
+    finally:
+        os.close(watch.descriptor)
 
 
 async def test_on_an_event_loop(root: Root, polling: bool) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.kubernetes import installed
+from tests.kubernetes.images import load_all
+from tests.kubernetes.installed import Operator
 from tests.kubernetes.kubectl import Kubectl, eventually
 from tests.kubernetes.machine import images
 from tests.kubernetes.machine.archives import Settings
@@ -74,6 +76,13 @@ def python_image(cluster: Layout, tmp_path_factory: pytest.TempPathFactory) -> s
     archive = images.make_python_image(PYTHON, tmp_path_factory.mktemp("image") / "python.tar", {}, settings)
     images.load(cluster, archive)
     return PYTHON
+
+
+@pytest.fixture(scope="session")
+def operator(kubeconfig: Path, cluster: Layout) -> Operator:
+    """Who installs and removes Sympozium, with its images on the node."""
+    load_all(cluster)
+    return Operator(kubeconfig)
 
 
 @pytest.fixture(scope="session")

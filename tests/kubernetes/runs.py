@@ -27,8 +27,8 @@ class Model:
 
 
 @contextmanager
-def serve_model(script: Script) -> Iterator[Model]:
-    server = OpenAIServer(key=KEY, model="gpt-4o", script=script)
+def serve_model(script: Script, kind: type[OpenAIServer] = OpenAIServer) -> Iterator[Model]:
+    server = kind(key=KEY, model="gpt-4o", script=script)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()

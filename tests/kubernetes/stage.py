@@ -33,6 +33,7 @@ from sympozium_core.contracts.sandbox import (
     Sandbox,
     SandboxContext,
 )
+from sympozium_core.controllers.agentrun.plans import Plans
 from sympozium_core.controllers.network_policies import BusPlace
 from sympozium_core.embedded.bus.local import EmbeddedBus
 from sympozium_core.planning.factory import build_run
@@ -169,6 +170,7 @@ class Stage:
         parts = Parts(
             cluster=self.cluster,
             bus=self.bus,
+            plans=Plans(self.bus),
             pods=PlayedPods(self.sandbox),
             directory=make_directory(self.cluster, record, facts, relay, IN_IMAGES),
             relay=relay,

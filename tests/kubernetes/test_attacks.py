@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sympozium_core.testing.servers.script import from_data
 from tests.kubernetes import runs
+from tests.kubernetes.attacking import attack, attack_bus, reached
 from tests.kubernetes.kubectl import Kubectl
 from tests.kubernetes.runs import Model
 
-ATTACKS = Path(__file__).with_name("attacks.py").read_text(encoding="utf-8")
-ENDLESS = {"conversations": [{"turns": [{"fault": {"kind": "silence"}}]}]}
+CONVERSATIONS = {
+    "conversations": [
+        {"when": "slowly", "turns": [{"text": "I think about it. " * 40, "delay": 0.1}]},
+        {"turns": [{"fault": {"kind": "silence"}}]},
+    ]
+}
 LISTENER = "import http.server; http.server.HTTPServer(('', 8000), http.server.SimpleHTTPRequestHandler).serve_forever()"
 TOKEN = "eyJhbGciOi"
 
 
 @pytest.fixture(scope="module")
 def model() -> Iterator[Model]:
-    with runs.serve_model(from_data(ENDLESS)) as served:
+    with runs.serve_model(from_data(CONVERSATIONS)) as served:
         yield served
 
 
@@ -35,12 +38,6 @@ def listener(sympozium: object, kubectl: Kubectl, python_image: str) -> Iterator
     other.wait("condition=Ready", "pod/listener")
     yield str(other.get("pod", "listener")["status"]["podIP"])
     other("delete", "pod", "listener", "--now")
-
-
-def attack(here: Kubectl, pod: str, container: str, told: dict[str, Any]) -> dict[str, str]:
-    said = here("exec", "-i", pod, "-c", container, "--", "python3", "-", json.dumps(told), stdin=ATTACKS)
-    found: dict[str, str] = json.loads(said)
-    return found
 
 
 def seeds(kubectl: Kubectl) -> list[str]:
@@ -80,8 +77,22 @@ def test_the_agent_has_nothing_and_reaches_nothing(here: Kubectl, kubectl: Kubec
     for container, neighbour in (("agent", "sympozium_skill"), ("skill-shell", "sympozium_core.runner")):
         found = attack(here, pod, container, {**told, "others": ["sympozium_core.bridge", neighbour]})
         assert len(found) >= 25
-        assert not {name: said for name, said in found.items() if said.startswith("REACHED")}, container
+        assert not reached(found), container
     from_outside = "import socket; socket.create_connection(('{}', 4180), 2)"
     address = here.get("pod", pod)["status"]["podIP"]
     failed = kubectl.within("default").refused("exec", "listener", "--", "python3", "-c", from_outside.format(address))
     assert "timed out" in failed or "TimeoutError" in failed
+
+
+def test_a_bridge_that_was_taken_over_gets_no_further_on_the_bus_than_its_run(
+    sympozium: object, here: Kubectl, model: Model
+) -> None:
+    runs.furnish(here, model)
+    here.apply(runs.run("attacker", "wait"), runs.run("victim", "think slowly"))
+    pod = runs.pod_of(here, "attacker")
+    runs.pod_of(here, "victim")
+    found = attack_bus(here, pod, "attacker", here, "victim")
+    assert len(found) > 35
+    assert not reached(found)
+    status = runs.until_phase(here, "victim", "Succeeded", "Failed")
+    assert (status["phase"], status["attempt"]) == ("Succeeded", 1), "nothing that was answered elsewhere fenced its writers"

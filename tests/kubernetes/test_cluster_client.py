@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import secrets
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -17,8 +18,17 @@ from sympozium_core.cluster import reflector
 from sympozium_core.cluster.client import ClusterClient
 from sympozium_core.cluster.in_cluster import account_transport
 from sympozium_core.cluster.reflector import Change, Reflector
-from sympozium_core.contracts.builtin_kinds import CONFIG_MAP, POD, ROLE, ROLE_BINDING, SECRET, SERVICE_ACCOUNT
+from sympozium_core.contracts.builtin_kinds import (
+    CONFIG_MAP,
+    CUSTOM_RESOURCE_DEFINITION,
+    POD,
+    ROLE,
+    ROLE_BINDING,
+    SECRET,
+    SERVICE_ACCOUNT,
+)
 from sympozium_core.contracts.cluster import Conflict, Forbidden, Gone, ListPage, NotFound, Object, ResourceType, Unauthorized
+from sympozium_core.testing.cluster_kinds import crd
 from tests.kubernetes.kubectl import Kubectl
 
 SELF_REVIEW = ResourceType("authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", False)
@@ -291,17 +301,47 @@ class Recorded:
             raise
 
 
-async def test_a_version_that_is_too_old_is_listed_again(client: ClusterClient, namespace: str) -> None:
-    await fill(client, namespace, 2)
+@pytest.fixture
+async def young_kind(client: ClusterClient) -> AsyncIterator[ResourceType]:
+    """A kind that the server has known for a moment only: of the time before, its watches have forgotten all."""
+    plural = f"things{secrets.token_hex(4)}"
+    kind = ResourceType("contract.sympozium.ai", "v1", plural.capitalize(), plural, singular=plural.removesuffix("s"))
+    definition = await client.create(CUSTOM_RESOURCE_DEFINITION, crd(kind))
+    name = definition["metadata"]["name"]
+    async with asyncio.timeout(DEADLINE):
+        async with aclosing(
+            client.watch(CUSTOM_RESOURCE_DEFINITION, resource_version="", fields=f"metadata.name={name}")
+        ) as events:
+            async for event in events:
+                conditions = (event.object.get("status") or {}).get("conditions") or ()
+                if any(one["type"] == "Established" and one["status"] == "True" for one in conditions):
+                    break
+    yield kind
+    await client.delete(CUSTOM_RESOURCE_DEFINITION, None, name)
+
+
+async def test_a_version_that_is_too_old_is_listed_again(
+    client: ClusterClient, namespace: str, young_kind: ResourceType
+) -> None:
+    def thing(name: str) -> Object:
+        return {"metadata": {"name": name, "namespace": namespace}, "spec": {}}
+
+    async with asyncio.timeout(DEADLINE):
+        while True:
+            try:
+                await client.create(young_kind, thing("one"))
+                break
+            except NotFound:  # established, and served a moment later
+                await asyncio.sleep(0.05)
     recorded = Recorded(client, forgetful=True)
-    async with aclosing(Reflector(recorded, CONFIG_MAP, namespace).changes()) as changes:
+    async with aclosing(Reflector(recorded, young_kind, namespace).changes()) as changes:
         watched = Watched(changes)
         await watched.until(("SYNCED", ""))
-        await client.create(CONFIG_MAP, config_map(namespace, "new"))
-        await watched.until(("ADDED", "new"))
+        await client.create(young_kind, thing("two"))
+        await watched.until(("ADDED", "two"))
     assert "too old resource version: 1" in recorded.gone[0]
     assert recorded.lists == 2
-    assert watched.told.count(("ADDED", "m000")) == 1
+    assert watched.told.count(("ADDED", "one")) == 1
 
 
 async def test_a_watch_that_the_server_ends_goes_on(client: ClusterClient, namespace: str) -> None:

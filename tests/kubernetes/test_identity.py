@@ -126,6 +126,9 @@ async def test_a_token_can_do_what_is_declared_until_the_run_ends(
             assert "forbidden" in skill.refused(*denied).lower(), denied
         status = await played.finish(run)
         assert (status["phase"], status["identities"]) == ("Succeeded", ["k8s-ops"])
+        assert not [each for each in await left_of(played, uid) if "Binding" in each or "Secret" in each], (
+            "before its end is told"
+        )
         over = time.monotonic()
         eventually(lambda: "forbidden" in skill.call("get", "configmaps").stderr.lower(), "its rights are gone at once", 2)
         eventually(

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from sympozium_core.testing.servers.script import from_data
-from tests.kubernetes import runs
-from tests.kubernetes.kubectl import Kubectl, eventually
+from tests.kubernetes import images, runs
+from tests.kubernetes.kubectl import Kubectl
 from tests.kubernetes.runs import Model
 
 ENDLESS = {"conversations": [{"turns": [{"fault": {"kind": "silence"}}]}]}
@@ -22,7 +22,7 @@ PACK = {
     "spec": {
         "skills": [{"name": "look", "content": "Look at pods."}],
         "sidecar": {
-            "image": "sympozium.local/skill:test",
+            "image": images.image("skill"),
             "command": ["python3", "-m", "sympozium_skill_shell"],
             "rbac": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}],
         },
@@ -43,6 +43,8 @@ for path in json.loads(sys.argv[1]):
         found[path] = str(error)
 print(json.dumps(found))
 """
+REFUSED_WITHIN = 10.0
+"""Seconds after which the API server takes a token for what it is: until then it may remember an earlier answer."""
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +79,9 @@ def test_a_skill_can_do_what_it_declares_and_nothing_else(
     ended = time.monotonic()
     as_skill = here.with_token(token, Path(f"/tmp/{namespace}.kubeconfig"))
     try:
-        eventually(lambda: as_skill.call("get", "pods").returncode != 0, "the rights are gone", 10)
-        eventually(lambda: "Unauthorized" in as_skill.call("get", "pods").stderr, "the token is refused", 20)
-        assert time.monotonic() - ended < 20
+        asked, said = time.monotonic(), as_skill.refused("get", "pods")  # the rights are gone, at the latest now
+        while "Unauthorized" not in said:
+            assert asked - ended < REFUSED_WITHIN, said
+            asked, said = time.monotonic(), as_skill.refused("get", "pods")
     finally:
         as_skill.kubeconfig.unlink()

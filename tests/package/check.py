@@ -61,7 +61,29 @@ def main() -> None:
         assert len({entry["distribution"] for entry in listed}) == len(wheels) - 1, "a package has no entry point"
         print(f"{len(listed)} plugins load from wheels")
         foreign_plugin(Path(scratch), python, sympozium, environment)
+        one_liner(Path(scratch), dist)
         print(run([sympozium, "demo"], env=environment, cwd=scratch).strip().splitlines()[-1])
+
+
+def one_liner(scratch: Path, dist: Path) -> None:
+    """The installer script, with these wheels: installs for a user, and again over itself."""
+    home = scratch / "home"
+    home.mkdir()
+    environment = {
+        **os.environ,
+        "HOME": str(home),
+        "PYTHON": sys.executable,
+        "SYMPOZIUM_HOME": str(home / "program"),
+        "SYMPOZIUM_WHEELS": str(dist),
+        "PIP_CONSTRAINT": str(ROOT / "constraints.txt"),
+    }
+    for _ in range(2):
+        assert "sympozium " in run(["sh", str(ROOT / "deploy/install.sh")], env=environment, cwd=scratch)
+    listed = json.loads(
+        run([str(home / ".local/bin/sympozium"), "plugins", "list", "-o", "json"], env=environment, cwd=scratch)
+    )
+    assert len({entry["distribution"] for entry in listed}) == len(packages()) - 1
+    print("the installer script installs for a user")
 
 
 def foreign_plugin(scratch: Path, python: str, sympozium: str, environment: dict[str, str]) -> None:

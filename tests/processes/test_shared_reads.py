@@ -9,6 +9,7 @@ import pytest
 
 from sympozium_core.contracts.builtin_kinds import CONFIG_MAP
 from sympozium_core.contracts.cluster import NotFound, Object, ResourceType
+from sympozium_core.processes import shared_reads
 from sympozium_core.processes.shared_reads import SharedReads
 
 
@@ -53,6 +54,22 @@ async def test_who_waits_together_is_answered_together_and_never_with_what_was_r
     assert slow.reads == 2
     slow.value = {"n": 2}
     assert await ask(shared) == {"n": 2}
+
+
+async def test_a_read_that_took_long_is_followed_by_one_that_waits_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_reads, "LONGEST_REST", 3600.0)
+    slow = Slow()
+    shared = SharedReads(slow)
+    first = ask(shared)
+    await turn()
+    second = ask(shared)
+    await asyncio.sleep(0.2)
+    slow.through.set()
+    assert await first == {"n": 0}
+    slow.value = {"n": 1}
+    third = ask(shared)
+    assert [await second, await third] == [{"n": 1}] * 2
+    assert slow.reads == 2
 
 
 async def test_different_objects_do_not_wait_for_each_other() -> None:

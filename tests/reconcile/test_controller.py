@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from typing import Any
 
@@ -194,6 +195,27 @@ async def test_changes_of_other_kinds_wake_it_before_and_after(cluster: Any, bac
     await cluster.patch(CONFIG_MAP, "default", "owned", {"metadata": {"ownerReferences": references}})
     await until(lambda: (calls.count("first"), calls.count("second")) == (3, 2))
     assert set(calls.keys) == {Key("default", "first"), Key("default", "second")}
+
+
+async def test_changes_of_other_kinds_settle(cluster: Any, background: Any, until: Any) -> None:
+    schedules, configs = Informer(cluster, SYMPOZIUM_SCHEDULE), Informer(cluster, CONFIG_MAP)
+    calls = Calls()
+    sources = [Source(configs, owner_keys(SYMPOZIUM_SCHEDULE))]
+    controller = Controller("test", schedules, calls, sources=sources, options=Options(settle=0.5))
+    for each in (schedules, configs, controller):
+        background(each.run())
+    owner = await cluster.create(SYMPOZIUM_SCHEDULE, {"metadata": {"name": "one", "namespace": "default"}, "spec": {}})
+    await until(lambda: calls.count("one") == 1)
+    began = time.monotonic()
+    for number in range(10):
+        await cluster.create(
+            CONFIG_MAP, config(f"owned-{number}", ownerReferences=[owner_reference(SYMPOZIUM_SCHEDULE, owner)])
+        )
+    await until(lambda: len(configs.cache) == 10)
+    await until(lambda: calls.count("one") > 1)
+    await until(lambda: controller.queue.delayed == 0)
+    await controller.queue.join()
+    assert calls.count("one") < min(10, 3 + (time.monotonic() - began) / 0.5), "once for many of them, not once for each"
 
 
 async def test_changes_that_do_not_concern_it_are_passed_over(cluster: Any, start: Any, until: Any) -> None:

@@ -40,6 +40,37 @@ async def test_a_key_added_during_its_work_comes_again_after_it_and_behind_the_o
     assert len(queue) == 0
 
 
+async def test_what_can_wait_comes_behind_all_others() -> None:
+    waits = {"x", "y"}
+    queue: WorkQueue[str] = WorkQueue(can_wait=waits.__contains__)
+    for key in "xayb":
+        queue.add(key)
+    assert len(queue) == 4
+    assert await queue.get() == "a"
+    queue.add("c")
+    waits.remove("y")
+    queue.add("y")
+    queue.add("x")
+    assert [await queue.get() for _ in range(4)] == ["b", "c", "y", "x"]
+    waits.add("a")
+    queue.add("a")
+    queue.add("d")
+    queue.done("a")
+    assert [await queue.get(), await queue.get()] == ["d", "a"], "asked again when it comes due"
+
+
+async def test_what_can_wait_does_not_wait_for_ever() -> None:
+    queue: WorkQueue[str] = WorkQueue(can_wait=str.isupper, patience=0.02)
+    for key in "AB":
+        queue.add(key)
+    await asyncio.sleep(0.03)
+    queue.add("C")
+    for key in "abcdefghijklmnopqrstuvwxyz":
+        queue.add(key)
+    found = "".join([await queue.get() for _ in range(29)])
+    assert found == "abcdefgAhijklmnBopqrstuvwxyzC"
+
+
 async def test_later_comes_later_and_the_earliest_counts() -> None:
     queue: WorkQueue[str] = WorkQueue()
     loop = asyncio.get_running_loop()
@@ -140,7 +171,7 @@ def test_no_key_is_lost_and_none_is_worked_on_twice_at_once(operations: list[tup
     """Every add is followed by a hand-out of its key that begins after it, whatever happens at the same time."""
 
     async def scenario() -> None:
-        queue: WorkQueue[int] = WorkQueue(BackOff(first=0.0001, longest=0.0005))
+        queue: WorkQueue[int] = WorkQueue(BackOff(first=0.0001, longest=0.0005), can_wait=lambda key: key >= 4, patience=0.0002)
         added: Counter[int] = Counter()
         seen: Counter[int] = Counter()
         working: set[int] = set()

@@ -26,9 +26,17 @@ def test_refusals_are_final(pod: Any, model: Any, reply: Any, status: int) -> No
     assert len(model.requests) == 1
 
 
-def test_an_endpoint_that_fails_for_ever_ends_with_the_deadline_and_says_why(pod: Any, model: Any, reply: Any) -> None:
-    model.script = [reply.raw(503, b'{"error": {"message": "still starting"}}')]
-    pod.task["limits"]["deadline"] = time.time() + 1.0
+def silence(handler: Any) -> None:
+    """No answer, until the runner goes away."""
+    handler.rfile.read(1)
+
+
+@pytest.mark.parametrize("then", [[], [silence]], ids=["between two tries", "while it is asked again"])
+def test_an_endpoint_that_fails_for_ever_ends_with_the_deadline_and_says_why(
+    pod: Any, model: Any, reply: Any, then: list[Any]
+) -> None:
+    model.script = [reply.raw(503, b'{"error": {"message": "still starting"}}'), *then]
+    pod.task["limits"]["deadline"] = time.time() + 3.0
     result = pod.finish()
     assert result.reason == "Timeout"
     assert "503: still starting" in result.error
@@ -153,7 +161,7 @@ def test_an_answer_without_end_is_cut_off(pod: Any, model: Any, reply: Any) -> N
 
 def test_a_dead_endpoint(pod: Any, model: Any) -> None:
     pod.task["model"]["baseURL"] = "http://127.0.0.1:1/v1"
-    pod.task["limits"]["deadline"] = time.time() + 0.5
+    pod.task["limits"]["deadline"] = time.time() + 3.0
     result = pod.finish()
     assert result.reason == "Timeout"
     assert "cannot be reached: Connection refused" in result.error

@@ -140,7 +140,7 @@ def test_cancel_ends_waiting_calls_and_says_so_to_the_bridge(pod: Any, model: An
 
 def test_the_deadline_of_the_run_ends_a_waiting_call(pod: Any, model: Any, reply: Any) -> None:
     pod.offer(COMMAND)
-    pod.task["limits"]["deadline"] = time.time() + 1.0
+    pod.task["limits"]["deadline"] = time.time() + 3.0
     model.script = [reply.calls(("execute_command", {"timeout": 60}), ids=("c1",)), reply.says("Done.")]
     pod.start()
     pod.until(lambda: requests(pod))

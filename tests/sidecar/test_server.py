@@ -221,6 +221,29 @@ def test_it_ends_soon_also_while_calls_run(volume: Any, how: str) -> None:
     assert time.monotonic() - begin < 3
 
 
+def test_a_signal_ends_it_that_interrupts_nothing(volume: Any) -> None:
+    """It may come just before the server's wait begins. Here another thread is given it, for the same effect."""
+    code = """
+import signal, threading
+from sympozium_core.sidecar import Server, tool
+
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+
+@tool
+def answer() -> str:
+    return "42"
+
+Server("demo", [answer]).serve()
+"""
+    process = volume.start_python(code)
+    volume.manifest()
+    volume.ask("c1", "answer")
+    volume.until(lambda: volume.answered("c1"))
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+
+
 def test_bad_servers_are_refused_when_they_are_made() -> None:
     def untyped(x) -> str:
         return str(x)

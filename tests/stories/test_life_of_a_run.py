@@ -104,7 +104,7 @@ async def test_life_of_a_run(open_plane: OpenPlane, model: OpenAIServer, data_di
 
         # Events tell it to whoever describes the run.
         assert [event["reason"] for event in await plane.events(run) if event["type"] == "Normal"] == [
-            *("Admitted", "Planned", "Started", "Completed")
+            *("Planned", "Started", "Completed")
         ]
 
         # Nothing is left of the pod, and nothing anywhere of the key.

@@ -86,7 +86,7 @@ async def test_an_address_where_nobody_listens(open_plane: OpenPlane, model: Ope
             embedded.secret("model-key", model.key),
             embedded.instance("agent", "http://127.0.0.1:9/v1", model=model.model, key_from="model-key"),
         )
-        ended = await plane.ended(await plane.run("anything", timeout="4s"))
+        ended = await plane.ended(await plane.run("anything", timeout="6s"))
         assert phase_of(ended) == "Failed"
         assert status_of(ended)["reason"] in ("ModelError", "Timeout")
         assert "127.0.0.1:9" in status_of(ended)["message"] or "connect" in status_of(ended)["message"], status_of(ended)

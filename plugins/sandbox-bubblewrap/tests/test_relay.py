@@ -121,7 +121,11 @@ async def test_it_ends_as_the_command_ends(tmp_path: Path, script: str, code: in
 
 
 async def test_signals_are_for_the_command(tmp_path: Path) -> None:
-    script = READY + "import signal, time; signal.signal(15, lambda *_: sys.exit(23)); print('set', flush=True); time.sleep(60)"
+    # With a handler and a sleep it would now and then sleep on: a signal just before the sleep interrupts nothing.
+    script = (
+        READY
+        + "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [15]); print('set', flush=True); sys.exit(8 + signal.sigwait([15]))"
+    )
     async with relay(tmp_path / "s", sys.executable, "-S", "-c", script) as (process, _):
         assert process.stdout is not None
         while await process.stdout.readline() != b"set\n":

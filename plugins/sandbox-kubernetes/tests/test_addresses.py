@@ -18,6 +18,7 @@ from sympozium_core.contracts.cluster import (
     TooLarge,
     Unavailable,
 )
+from sympozium_core.contracts.sandbox import NoRoom
 from sympozium_core.errors import Permanent, Temporary
 
 
@@ -83,7 +84,7 @@ async def test_no_address(url: str, spec: Any, error: type[Exception], message: 
         (Unavailable("away"), Temporary),
         (ApiError("unexpected"), Temporary),
         (Conflict("changed"), Temporary),
-        (Forbidden("jobs is forbidden: exceeded quota: none, requested: count/jobs.batch=1"), Temporary),
+        (Forbidden("jobs is forbidden: exceeded quota: none, requested: count/jobs.batch=1"), NoRoom),
         (Forbidden("jobs is forbidden: no right"), Permanent),
         (Forbidden("unable to create new content in namespace x because it is being terminated"), Permanent),
         (NotFound("namespaces x not found"), Permanent),

@@ -24,6 +24,7 @@ class Pages:
     def __init__(self, *pages: list[dict[str, Any]], endless: bool = False) -> None:
         self.pages, self.endless, self.asked = pages, endless, 0
         self.error: Exception | None = None
+        self.takes = 0.0
 
     async def list(self, kind: Any, namespace: str, **query: Any) -> ListPage:
         assert query["fields"] == "type=Warning"
@@ -31,6 +32,7 @@ class Pages:
             raise self.error
         number = int(query["continue_token"] or 0)
         self.asked += 1
+        await asyncio.sleep(self.takes)
         more = self.endless or number + 1 < len(self.pages)
         return ListPage(self.pages[number % len(self.pages)], "1", str(number + 1) if more else "")
 
@@ -107,3 +109,14 @@ async def test_a_pod_whose_status_says_enough_is_not_asked_about() -> None:
     await asyncio.sleep(0.15)
     task.cancel()
     assert pages.asked == 0
+
+
+async def test_an_api_server_that_takes_long_to_answer_is_asked_less_often() -> None:
+    pages = Pages([])
+    pages.takes = 0.02
+    slow = Slow(cast(Cluster, pages), lambda place: (place.pod_id,), lambda place: None, QUICK)
+    task = asyncio.create_task(slow.run())
+    slow.expect(Place("team-a", "run-1"), ("agent",))
+    await asyncio.sleep(0.3)
+    task.cancel()
+    assert pages.asked == 1, "it would have been asked more than five times"

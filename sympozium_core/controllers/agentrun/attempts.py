@@ -7,12 +7,17 @@ from typing import Any
 
 from sympozium_core.clock import rfc3339
 from sympozium_core.contracts.cluster import Conflict, NotFound, Object
-from sympozium_core.controllers.agentrun import identity, journal, plans
+from sympozium_core.contracts.sandbox import NoRoom
+from sympozium_core.controllers.agentrun import identity, pod_ready
 from sympozium_core.controllers.agentrun.context import INDEX_UID, RunContext
-from sympozium_core.controllers.agentrun.status import phase_of, status_of, write_status
+from sympozium_core.controllers.agentrun.status import is_current_pod, status_of, write_status
 from sympozium_core.errors import Permanent
 from sympozium_core.names import Phase
 from sympozium_core.reconcile.controller import Result
+from sympozium_core.reconcile.together import together
+
+AGAIN = 5.0
+"""Seconds after which a pod that found no room is asked for again, where its runtime does not say."""
 
 
 def pod_id(run: Mapping[str, Any], attempt: int) -> str:
@@ -28,26 +33,26 @@ def pods_of(run: Mapping[str, Any]) -> list[str]:
 def of_current_pod(context: RunContext, uid: str, pod: object) -> Mapping[str, Any]:
     """The running run whose current pod asks. Raises Permanent for every other pod."""
     run = next(iter(context.runs.cache.by_index(INDEX_UID, uid)), None)
-    if run is None or phase_of(run) is not Phase.RUNNING or status_of(run).get("pod") != pod:
+    if run is None or not is_current_pod(run, pod):
         raise Permanent("this pod is not the one of the run's current attempt", reason="Fenced")
     return run
 
 
 async def claim(context: RunContext, run: Object, stamp: Mapping[str, Any]) -> Object | None:
-    """Takes a place for the run: from this write on it counts as running. None when the run changed under us.
+    """Takes a place for the run: from this write on it counts as one that runs. None when the run changed under us.
 
     `stamp` is what else of its status is to be written. The pod is a warm one where one of the run's plan waits; writing its id is what assigns it.
     """
     now = context.clock.now()
-    plan = await plans.load(context.bus, run["metadata"]["uid"])
+    plan = await context.plans.load(run["metadata"]["uid"])
     pod = context.warm.take(plan.pod) or pod_id(run, 1)
     try:
-        claimed = await write_status(
+        return await write_status(
             context.cluster,
             run,
             {
                 **stamp,
-                "phase": Phase.RUNNING,
+                "phase": Phase.PENDING,
                 "attempt": 1,
                 "pod": pod,
                 "pods": [pod],
@@ -59,15 +64,13 @@ async def claim(context: RunContext, run: Object, stamp: Mapping[str, Any]) -> O
     except (Conflict, NotFound):
         await context.sandbox.remove(pod)  # a warm one would wait for ever: nothing else knows it any more
         return None
-    await context.runs.wait_until(claimed["metadata"]["resourceVersion"])
-    return claimed
 
 
 async def start(context: RunContext, run: Object) -> Result | None:
     """Starts the pod of the current attempt; idempotent. Raises Temporary to be called again, Permanent for a run of another sandbox."""
     status = status_of(run)
     uid, attempt, pod = run["metadata"]["uid"], int(status["attempt"]), str(status["pod"])
-    plan = await plans.load(context.bus, uid)
+    plan = await context.plans.load(uid)
     if plan.sandbox != context.sandbox_name:
         raise Permanent(
             f"the run was planned for sandbox {plan.sandbox!r}, and this server runs {context.sandbox_name!r}",
@@ -76,9 +79,15 @@ async def start(context: RunContext, run: Object) -> Result | None:
     if context.network is not None:
         await context.network.ensure(plan.pod)
     await identity.ensure(context, run, plan)
-    await journal.say(context.bus, uid, {"type": "attempt", "attempt": attempt, "pod": pod}, context.clock)
+    announced = context.journals.say(uid, {"type": "attempt", "attempt": attempt, "pod": pod})
+    # The new bridge is believed by what the cache says.
+    await together((announced, context.runs.wait_until(run["metadata"]["resourceVersion"])))
     earlier = [other for other in pods_of(run) if other != pod]
-    await context.sandbox.start(pod, plan.pod, workspace_of=earlier[-1] if earlier else "")
+    try:
+        await context.sandbox.start(pod, plan.pod, workspace_of=earlier[-1] if earlier else "")
+    except NoRoom as refusal:
+        await pod_ready.refused(context, run, refusal)
+        return Result(requeue_after=refusal.after or AGAIN)
     context.normal(run, "Started", f"attempt {attempt} in pod {pod}")
     return Result(requeue_after=plan.limits.timeout + context.settings.deadline_grace)
 
@@ -91,9 +100,8 @@ async def next_attempt(context: RunContext, run: Object, why: str) -> Result | N
     await context.sandbox.stop(old, grace=0)
     attempt = int(status["attempt"]) + 1
     pod = pod_id(run, attempt)
-    run = await write_status(context.cluster, run, {"attempt": attempt, "pod": pod, "pods": [*pods_of(run), pod]})
-    # The new bridge is believed by what the cache says.
-    await context.runs.wait_until(run["metadata"]["resourceVersion"])
+    changes = {"attempt": attempt, "pod": pod, "pods": [*pods_of(run), pod], "podName": None}
+    run = await write_status(context.cluster, run, changes)
     context.warning(run, "Restarted", f"attempt {attempt}: {why}")
     try:
         result = await start(context, run)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,25 +11,32 @@ from sympozium_core.contracts.bus import Bus
 from sympozium_core.contracts.cluster import Cluster
 from sympozium_core.contracts.plan import RunPlan
 from sympozium_core.contracts.sandbox import Sandbox
+from sympozium_core.controllers.agentrun.journal import Journals
+from sympozium_core.controllers.agentrun.plans import Plans
+from sympozium_core.controllers.agentrun.status import stage_of
 from sympozium_core.controllers.agentrun.warm import WarmPods
 from sympozium_core.controllers.network_profiles import NetworkProfiles
 from sympozium_core.errors import Cause
 from sympozium_core.names import LABEL_INSTANCE
+from sympozium_core.planning.factory import label_value
 from sympozium_core.planning.inputs import RunInputs
+from sympozium_core.recent import Recent
 from sympozium_core.reconcile.cache import IndexFunction
 from sympozium_core.reconcile.events import EventRecorder
 from sympozium_core.reconcile.informer import Informer
 from sympozium_core.resources.kinds import AGENT_RUN
 from sympozium_core.settings import ControllerSettings
 
-INDEX_UID, INDEX_POD, INDEX_PHASE, INDEX_INSTANCE = "uid", "pod", "phase", "instance"
-"""Indexes of the informer of runs; `INDEXES` has their functions. A run without a phase has the phase ""."""
+INDEX_UID, INDEX_POD, INDEX_STAGE, INDEX_INSTANCE = "uid", "pod", "stage", "instance"
+INDEX_STAGE_OF_INSTANCE = "stage of instance"
+"""Indexes of the informer of runs; `INDEXES` has their functions."""
 
 INDEXES: Mapping[str, IndexFunction] = {
     INDEX_UID: lambda run: (run["metadata"]["uid"],),
     INDEX_POD: lambda run: (run.get("status") or {}).get("pods") or (),
-    INDEX_PHASE: lambda run: ((run.get("status") or {}).get("phase") or "",),
+    INDEX_STAGE: lambda run: (stage_of(run),),
     INDEX_INSTANCE: lambda run: (instance_key(run),),
+    INDEX_STAGE_OF_INSTANCE: lambda run: (f"{stage_of(run)} {instance_key(run)}",),
 }
 
 
@@ -39,6 +45,13 @@ def instance_key(run: Mapping[str, Any]) -> str:
     metadata = run["metadata"]
     return f"{metadata['namespace']}/{(metadata.get('labels') or {}).get(LABEL_INSTANCE, '')}"
 
+
+def key_of_instance(instance: Mapping[str, Any]) -> str:
+    """What `instance_key` is of its runs. A label value stands for the name: two names that are too long for a label may share one."""
+    return f"{instance['metadata']['namespace']}/{label_value(instance['metadata']['name'])}"
+
+
+MAX_REVOKED = 4096
 
 Gather = Callable[[Mapping[str, Any]], Awaitable[RunInputs]]
 """Collects what a plan is made of; raises Refused when the run's instance, policy or skills are not there."""
@@ -58,6 +71,8 @@ class RunContext:
     sandbox_name: str
     """Of the driver: a run planned for another one must not end up in a weaker one."""
     runs: Informer
+    plans: Plans
+    journals: Journals
     gather: Gather
     review_by_hooks: ReviewByHooks
     patch_plan: PatchPlan
@@ -72,8 +87,10 @@ class RunContext:
     left_alone: set[str] = field(default_factory=set)
     """UIDs of the runs that this process does not carry out. A command that holds the data directory for its own run leaves those that it
     finds there as they are: it would be gone before they have ended."""
-    slots: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held between counting who runs and writing that one more does."""
+    claiming: set[str] = field(default_factory=set)
+    """UIDs of the runs whose place is being written: they count as placed before the cache says so."""
+    revoked: Recent[bool] = field(default_factory=lambda: Recent(MAX_REVOKED))
+    """By UID the runs whose rights this process has taken away: what is forgotten is only done once more."""
     orphans: dict[str, float] = field(default_factory=dict)
     """Since when (monotonic) a pod's bridge lives on without its agent."""
 

@@ -17,7 +17,7 @@ from sympozium_core.clock import parse_rfc3339
 from sympozium_core.contracts.builtin_kinds import CONFIG_MAP, SECRET, SERVICE_ACCOUNT
 from sympozium_core.contracts.cluster import ApiError, Invalid, NotFound, Object, ResourceType
 from sympozium_core.contracts.plan import Identity, RunPlan
-from sympozium_core.controllers.agentrun import attempts, plans
+from sympozium_core.controllers.agentrun import attempts
 from sympozium_core.controllers.agentrun.context import RunContext
 from sympozium_core.controllers.agentrun.rights import account_name, secret_name
 from sympozium_core.controllers.agentrun.start_call import QUEUE
@@ -52,7 +52,7 @@ async def _answer(context: RunContext, create: CreateSubresource, request: CallR
     uid = subjects.uid_of(request.subject)
     asked = json.loads(request.data)
     run = attempts.of_current_pod(context, uid, asked.get("pod") if isinstance(asked, dict) else None)
-    plan = await plans.load(context.bus, uid)
+    plan = await context.plans.load(uid)
     if not plan.identities:
         return {}
     left = attempts.deadline_of(run, plan.limits.timeout) + context.settings.deadline_grace - context.clock.now()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from sympozium_core.clock import rfc3339
-from sympozium_core.contracts.cluster import NotFound, Object
-from sympozium_core.controllers.agentrun import attempts, identity, journal
+from sympozium_core.contracts.cluster import ApiError, NotFound, Object
+from sympozium_core.controllers.agentrun import attempts, identity
 from sympozium_core.controllers.agentrun.context import INDEX_INSTANCE, RunContext, instance_key
 from sympozium_core.controllers.agentrun.outcome import Outcome
 from sympozium_core.controllers.agentrun.status import conditions, status_of, write_status
@@ -16,12 +17,19 @@ from sympozium_core.names import Phase
 from sympozium_core.reconcile.controller import Result
 from sympozium_core.resources.kinds import AGENT_RUN
 
+log = logging.getLogger(__name__)
+
 
 async def end(context: RunContext, run: Object, outcome: Outcome) -> Result | None:
-    """Writes the terminal phase; safe to repeat, the first end stands."""
+    """Writes the terminal phase; safe to repeat, the first end stands. What is to be cleaned comes behind all runs that wait to be looked at: of
+    many that end at once, each user is told first. Rights are gone before that: who sees the end knows that nobody has them any more."""
     uid = run["metadata"]["uid"]
+    try:
+        await identity.revoke(context, run)
+    except ApiError as error:
+        log.warning("the rights of run %s outlive its end a little: %s", uid, error)
     now = context.clock.now()
-    usage = await journal.usage(context.bus, uid)
+    usage = {**(await context.journals.read(uid)).usage, "durationMs": 0}
     started = status_of(run).get("startedAtSeconds")
     if isinstance(started, int | float):
         usage["durationMs"] = int((now - started) * 1000)
@@ -48,7 +56,8 @@ async def end(context: RunContext, run: Object, outcome: Outcome) -> Result | No
         context.normal(run, outcome.reason, f"finished in {usage.get('durationMs', 0) / 1000:.1f} s")
     else:
         context.warning(run, outcome.reason, outcome.message)
-    return await clean(context, run)
+    await context.runs.wait_until(run["metadata"]["resourceVersion"])  # which has the run looked at again, to be cleaned
+    return None
 
 
 async def clean(context: RunContext, run: Object) -> Result | None:
@@ -59,14 +68,16 @@ async def clean(context: RunContext, run: Object) -> Result | None:
         return None
     await identity.revoke(context, run)
     entry = {key: status.get(key) or "" for key in ("phase", "reason", "message")}
-    await journal.say(context.bus, run["metadata"]["uid"], {"type": "ended", **entry}, context.clock)
+    await context.journals.say(run["metadata"]["uid"], {"type": "ended", **entry})
     pod = status.get("pod")
     if pod:
         context.orphans.pop(str(pod), None)
         await context.revoke(str(pod))
-        await context.sandbox.stop(str(pod), grace=context.settings.stop_grace)
+        if run["spec"].get("cleanup") == "keep":
+            await context.sandbox.stop(str(pod), grace=context.settings.stop_grace)
         await remove_pods(context, run)
     run = await write_status(context.cluster, run, {"cleaned": True})
+    context.journals.let_go(run["metadata"]["uid"])
     await context.runs.wait_until(run["metadata"]["resourceVersion"])
     await _prune(context, run)
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -22,11 +22,11 @@ from sympozium_core.contracts.cluster import (
     metadata,
 )
 from sympozium_core.contracts.plan import RunPlan
-from sympozium_core.controllers.agentrun import plans
 from sympozium_core.controllers.agentrun.context import RunContext
 from sympozium_core.controllers.agentrun.rights import BINDINGS, ROLES, Made, objects, owner_secret, run_of, uid_of
 from sympozium_core.controllers.agentrun.status import phase_of, status_of
 from sympozium_core.errors import Permanent, Temporary
+from sympozium_core.reconcile.together import together
 from sympozium_core.resources.kinds import AGENT_RUN
 
 SWEEP_SECONDS = 300.0
@@ -43,10 +43,11 @@ async def ensure(context: RunContext, run: Mapping[str, Any], plan: RunPlan) -> 
     """
     if not plan.identities:
         return
+    context.revoked.drop(plan.uid)
     try:
         secret = await _make(context.cluster, SECRET, owner_secret(run))
         made = [made for identity in plan.identities for made in objects(run, identity, secret)]
-        await _all(_make(context.cluster, kind, obj) for kind, obj in made)
+        await together(_make(context.cluster, kind, obj) for kind, obj in made)
     except Forbidden as error:
         context.warning(run, "RightsRefused", f"the rights of the run's skills cannot be made: {error.message}")
         raise Temporary(error.message, after=REFUSED_AGAIN) from error
@@ -61,13 +62,15 @@ async def ensure(context: RunContext, run: Mapping[str, Any], plan: RunPlan) -> 
 
 async def revoke(context: RunContext, run: Mapping[str, Any]) -> None:
     """Takes the rights away: the bindings at once, then the Secret and with it tokens and accounts, then what nothing owns. Idempotent."""
-    if not status_of(run).get("identities"):
+    uid = str(run["metadata"]["uid"])
+    if not status_of(run).get("identities") or context.revoked.get(uid):
         return
     secret = owner_secret(run)
     made = await _made_for(context, run, secret)
-    await _all(_gone(context.cluster, kind, obj) for kind, obj in made if kind in BINDINGS)
+    await together(_gone(context.cluster, kind, obj) for kind, obj in made if kind in BINDINGS)
     await _gone(context.cluster, SECRET, secret)
-    await _all(_gone(context.cluster, kind, obj) for kind, obj in made if kind in ROLES and not _is_owned(run, obj))
+    await together(_gone(context.cluster, kind, obj) for kind, obj in made if kind in ROLES and not _is_owned(run, obj))
+    context.revoked.put(uid, True)
 
 
 async def keep_swept(context: RunContext, every: float = SWEEP_SECONDS) -> None:
@@ -88,14 +91,14 @@ async def sweep(context: RunContext) -> None:
     for kind, obj in left:
         log.info("removing %s %s, left over from a run", kind.kind, metadata(obj)["name"])
     for kinds in (BINDINGS, ROLES):
-        await _all(_gone(context.cluster, kind, obj) for kind, obj in left if kind in kinds)
+        await together(_gone(context.cluster, kind, obj) for kind, obj in left if kind in kinds)
 
 
 async def _made_for(context: RunContext, run: Mapping[str, Any], secret: Object) -> list[Made]:
     """What `ensure` made of the plan, or what bears the run's label where the plan is gone already."""
     uid = str(run["metadata"]["uid"])
     try:
-        plan = await plans.load(context.bus, uid)
+        plan = await context.plans.load(uid)
     except Permanent:
         return await _labelled(context.cluster, f"{names.LABEL_RUN_UID}={uid}")
     nobody = {**secret, "metadata": {**metadata(secret), "uid": ""}}
@@ -143,10 +146,3 @@ async def _make(cluster: Cluster, kind: ResourceType, obj: Object) -> Object:
 async def _gone(cluster: Cluster, kind: ResourceType, obj: Object) -> None:
     with suppress(NotFound):
         await cluster.delete(kind, metadata(obj).get("namespace"), metadata(obj)["name"])
-
-
-async def _all(work: Iterable[Awaitable[Any]]) -> None:
-    """All at once, each to its end; then the first failure."""
-    for outcome in await asyncio.gather(*work, return_exceptions=True):
-        if isinstance(outcome, BaseException):
-            raise outcome

@@ -14,6 +14,8 @@ from sympozium_core.contracts.bus import Bus, BusUnavailable, Message
 log = logging.getLogger(__name__)
 
 CONSUMER = "controller"
+AHEAD = 32
+"""Messages that wait to be looked at: each takes a moment only."""
 WAKING = (EntryType.STARTED, EntryType.RESULT)
 """Entries that change what the run's status says."""
 
@@ -32,7 +34,7 @@ async def feed(bus: Bus, wake: Callable[[str], None], tell: Told) -> None:
 
 
 async def _consume(bus: Bus, wake: Callable[[str], None], tell: Told) -> None:
-    consumer = await bus.consumer(CONSUMER, subjects.journal("*"))
+    consumer = await bus.consumer(CONSUMER, subjects.journal("*"), ahead=AHEAD)
     try:
         async for delivery in consumer:
             message = delivery.message

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sympozium_core.contracts.sandbox import PodStatus
@@ -84,6 +84,13 @@ def timed_out(seconds: float, never_ready: str = "") -> Outcome:
 
 def cancelled(because: str) -> Outcome:
     return Outcome(Phase.CANCELLED, Reason.CANCELLED, because)
+
+
+def not_cancelled(claimed: Outcome) -> Outcome:
+    """A result that says Cancelled for a run that nobody has cancelled: the pod's own claim."""
+    return replace(
+        claimed, phase=Phase.FAILED, reason=Reason.TOOL_ERROR, message=f"the agent gave up by itself: {claimed.message}"
+    )
 
 
 def _reason(value: object) -> Reason:

@@ -9,7 +9,7 @@ from typing import Any
 from sympozium_core.contracts.cluster import ApiError, Object
 from sympozium_core.contracts.network import network_digest
 from sympozium_core.contracts.plan import RunPlan, digest, to_json
-from sympozium_core.controllers.agentrun import finished, plans, queued
+from sympozium_core.controllers.agentrun import finished, queued
 from sympozium_core.controllers.agentrun.context import RunContext
 from sympozium_core.controllers.agentrun.outcome import Outcome, cancelled
 from sympozium_core.controllers.agentrun.status import conditions, status_of, write_status
@@ -19,14 +19,6 @@ from sympozium_core.planning.inputs import RunInputs
 from sympozium_core.planning.plan import make_plan
 from sympozium_core.planning.review import review_run
 from sympozium_core.reconcile.controller import Result
-
-
-async def begin(context: RunContext, run: Object) -> Result | None:
-    """First sight of a run: admitted already, so it is Pending; goes on at once."""
-    context.normal(
-        run, "Admitted", f"admitted for {(run['spec'].get('requestedBy') or {}).get('username') or 'an unknown user'}"
-    )
-    return await plan(context, run)
 
 
 async def plan(context: RunContext, run: Object) -> Result | None:
@@ -43,7 +35,7 @@ async def plan(context: RunContext, run: Object) -> Result | None:
         except (Temporary, ApiError):
             await write_status(context.cluster, run, {"phase": Phase.PENDING})
             raise
-        await plans.keep(context.bus, made)
+        await context.plans.keep(made)
         planned = conditions(
             run, "Planned", True, "Planned", f"policy {inputs.policy.name}, sandbox {made.sandbox}", context.clock
         )
@@ -80,11 +72,9 @@ def _stamp(context: RunContext, inputs: RunInputs, made: RunPlan) -> Mapping[str
 
 
 def _tell(context: RunContext, run: Object, inputs: RunInputs, made: RunPlan) -> None:
-    servers = ", ".join(server.name for server in made.servers) or "no tool server"
-    context.normal(
-        run,
-        "Planned",
-        f"policy {inputs.policy.name}, sandbox {made.sandbox}, model {made.model.provider}/{made.model.model}, {servers}",
-    )
+    asked = (run["spec"].get("requestedBy") or {}).get("username") or "an unknown user"
+    model, servers = made.model, ", ".join(server.name for server in made.servers) or "no tool server"
+    decided = f"policy {inputs.policy.name}, sandbox {made.sandbox}, model {model.provider}/{model.model}, {servers}"
+    context.normal(run, "Planned", f"admitted for {asked}: {decided}")
     for note in made.notes:
         context.warning(run, "NotProvided", note)

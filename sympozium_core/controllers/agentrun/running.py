@@ -1,4 +1,4 @@
-"""Running: wait for the result, and see to it that the run ends whatever happens to its pod."""
+"""A run with a pod: say when it works, wait for the result, and see to it that the run ends whatever happens to its pod."""
 
 from __future__ import annotations
 
@@ -10,9 +10,18 @@ from sympozium_core.contracts.bus import BusUnavailable, LimitReached
 from sympozium_core.contracts.cluster import Object
 from sympozium_core.contracts.plan import RunPlan
 from sympozium_core.contracts.sandbox import PodStatus
-from sympozium_core.controllers.agentrun import attempts, finished, identity, journal, plans, pod_ready
+from sympozium_core.controllers.agentrun import attempts, finished, identity, pod_ready
 from sympozium_core.controllers.agentrun.context import RunContext
-from sympozium_core.controllers.agentrun.outcome import Outcome, cancelled, from_pod, from_result, taken_away, timed_out
+from sympozium_core.controllers.agentrun.journal import Record
+from sympozium_core.controllers.agentrun.outcome import (
+    Outcome,
+    cancelled,
+    from_pod,
+    from_result,
+    not_cancelled,
+    taken_away,
+    timed_out,
+)
 from sympozium_core.controllers.agentrun.status import conditions, status_of, write_status
 from sympozium_core.names import Phase
 from sympozium_core.reconcile.controller import Result
@@ -26,28 +35,35 @@ log = logging.getLogger(__name__)
 async def tend(context: RunContext, run: Object) -> Result | None:
     status = status_of(run)
     uid, pod = run["metadata"]["uid"], str(status["pod"])
-    plan = await plans.load(context.bus, uid)
-    run = await _tell_of_tools(context, run, plan)
-    result = await journal.result(context.bus, uid)
-    if result is not None:
-        return await finished.end(context, run, _told(context, run, plan, result))
+    plan, record = await context.plans.load(uid), await context.journals.read(uid)
+    if record.result is not None:
+        run = await _tell_of_tools(context, run, plan, record)
+        return await finished.end(context, run, _told(context, run, plan, record.result))
     if run["spec"].get("cancel"):
         return await stop(context, run, cancelled("cancelled on request"))
     left = attempts.deadline_of(run, plan.limits.timeout) + context.settings.deadline_grace - context.clock.now()
     if left <= 0:
         return await stop(context, run, timed_out(plan.limits.timeout, pod_ready.problem(run)))
     pod_status = await context.sandbox.observe(pod)
+    if pod_status.state == "running":  # a bridge may be up, and know which tools there are, while the agent's image is nowhere
+        run = await _tell_of_tools(context, run, plan, record)
     run = await pod_ready.tell(context, run, pod_status)
-    if pod_status.state == "absent" and not await journal.attempt_was_announced(context.bus, uid, pod):
+    if pod_status.state == "absent" and not await _was_made(context, run):
         return await attempts.start(context, run)
     if not _gone(pod_status) and _agent_ended(pod_status):
         patience = context.orphaned_for(pod, context.settings.orphan_grace)
         if patience > 0:
             return Result(requeue_after=min(left, patience))
-        return await _after(context, run, pod_status, plan.limits.max_attempts)
+        return await _after(context, run, pod_status, plan)
     if _gone(pod_status) or await _lost_a_server(context, run, pod_status, plan.limits.max_attempts):
-        return await _after(context, run, pod_status, plan.limits.max_attempts)
+        return await _after(context, run, pod_status, plan)
     return Result(requeue_after=left)
+
+
+async def _was_made(context: RunContext, run: Object) -> bool:
+    """Whether the pod of the current attempt may have been there: it was announced, unless it was refused behind that."""
+    status, record = status_of(run), await context.journals.read(run["metadata"]["uid"])
+    return int(status["attempt"]) in record.started if pod_ready.was_refused(run) else str(status["pod"]) in record.announced
 
 
 def _told(context: RunContext, run: Object, plan: RunPlan, result: Mapping[str, Any]) -> Outcome:
@@ -55,16 +71,16 @@ def _told(context: RunContext, run: Object, plan: RunPlan, result: Mapping[str, 
     outcome = from_result(result)
     timeout = plan.limits.timeout
     late = context.clock.now() >= attempts.deadline_of(run, timeout)
-    if outcome.phase is Phase.CANCELLED and late and not run["spec"].get("cancel"):
-        return timed_out(timeout)
+    if outcome.phase is Phase.CANCELLED and not run["spec"].get("cancel"):
+        return timed_out(timeout) if late else not_cancelled(outcome)
     return outcome
 
 
-async def _tell_of_tools(context: RunContext, run: Object, plan: RunPlan) -> Object:
+async def _tell_of_tools(context: RunContext, run: Object, plan: RunPlan, record: Record) -> Object:
     """Once an attempt's tools are known: which name several skills serve, and whose server did not come up."""
     if status_of(run).get("toolsOfAttempt") == status_of(run)["attempt"]:
         return run
-    started = await journal.started(context.bus, run["metadata"]["uid"], int(status_of(run)["attempt"]))
+    started = record.started.get(int(status_of(run)["attempt"]))
     if started is None:
         return run
     context.warm.replenish(
@@ -79,7 +95,10 @@ async def _tell_of_tools(context: RunContext, run: Object, plan: RunPlan) -> Obj
     for message in (*trouble, *missing):
         context.warning(run, reason, message)
     ready = conditions(run, "ToolsReady", not missing, reason, "; ".join((*missing, *trouble)), context.clock)
-    return await write_status(context.cluster, run, {"toolsOfAttempt": started["attempt"], "conditions": ready})
+    pod = str(status_of(run)["pod"])
+    name = (await context.sandbox.observe(pod)).name or pod
+    changes = {"phase": Phase.RUNNING, "podName": name, "toolsOfAttempt": started["attempt"], "conditions": ready}
+    return await write_status(context.cluster, run, changes)
 
 
 async def stop(context: RunContext, run: Object, otherwise: Outcome) -> Result | None:
@@ -87,11 +106,11 @@ async def stop(context: RunContext, run: Object, otherwise: Outcome) -> Result |
     uid, pod = run["metadata"]["uid"], str(status_of(run)["pod"])
     await identity.revoke(context, run)
     try:
-        await journal.say(context.bus, uid, {"type": "cancel", "because": otherwise.message}, context.clock)
+        await context.journals.say(uid, {"type": "cancel", "because": otherwise.message})
     except (BusUnavailable, LimitReached) as error:
         log.warning("run %s is stopped without a word to its bridge: %s", uid, error)
     await context.sandbox.stop(pod, grace=context.settings.stop_grace)
-    result = await journal.result(context.bus, uid)
+    result = (await context.journals.read(uid)).result
     if result is not None and result.get("status") == "success":
         return await finished.end(context, run, from_result(result))
     # Before the status: where the disk is full, it may be full of this pod.
@@ -121,7 +140,7 @@ async def _lost_a_server(context: RunContext, run: Object, status: PodStatus, ma
     attempt = int(status_of(run)["attempt"])
     if int(status_of(run).get("failures") or 0) + 1 < max_attempts:
         return True
-    started = await journal.started(context.bus, run["metadata"]["uid"], attempt)
+    started = (await context.journals.read(run["metadata"]["uid"])).started.get(attempt)
     return started is not None and any(name.removeprefix("skill-") in started["servers"] for name in ended)
 
 
@@ -136,21 +155,21 @@ async def _after_loss(context: RunContext, run: Object, status: PodStatus) -> Re
     return await attempts.next_attempt(context, run, status.message)
 
 
-async def _after(context: RunContext, run: Object, status: PodStatus, max_attempts: int) -> Result | None:
+async def _after(context: RunContext, run: Object, status: PodStatus, plan: RunPlan) -> Result | None:
     """What `status` shows cannot come to a result any more: ends what is left, and goes on in a new pod while attempts last."""
     pod = str(status_of(run)["pod"])
     await context.revoke(pod)
     await context.sandbox.stop(pod, grace=0)
     # The bridge may have appended its result between our look at the journal and our look at the pod.
-    result = await journal.result(context.bus, run["metadata"]["uid"])
+    result = (await context.journals.read(run["metadata"]["uid"])).result
     if result is not None:
-        return await finished.end(context, run, from_result(result))
+        return await finished.end(context, run, _told(context, run, plan, result))
     if status.lost:
         return await _after_loss(context, run, status)
     failures = int(status_of(run).get("failures") or 0) + 1
     outcome = from_pod(status, failures)
     worst = status.worst()
-    if failures >= max_attempts or (worst is not None and worst.out_of_memory):
+    if failures >= plan.limits.max_attempts or (worst is not None and worst.out_of_memory):
         return await finished.end(context, run, outcome)
     run = await write_status(context.cluster, run, {"failures": failures})
     return await attempts.next_attempt(context, run, outcome.message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
 from sympozium_core.clock import Clock
@@ -22,6 +23,28 @@ def phase_of(run: Mapping[str, Any]) -> Phase | None:
     """None for a run that no controller has seen."""
     phase = status_of(run).get("phase")
     return Phase(phase) if phase else None
+
+
+class Stage(StrEnum):
+    """How far a run is, for those who count and look after runs. A phase tells its user more, and once less: Pending is a run that has no place
+    yet, and one whose pod is on its way up."""
+
+    WAITING = "waiting"
+    PLACED = "placed"
+    """It counts against the limits, and has a pod, or is about to get one."""
+    ENDED = "ended"
+
+
+def stage_of(run: Mapping[str, Any]) -> Stage:
+    phase = phase_of(run)
+    if phase is not None and phase.terminal:
+        return Stage.ENDED
+    return Stage.PLACED if status_of(run).get("pod") else Stage.WAITING
+
+
+def is_current_pod(run: Mapping[str, Any], pod: object) -> bool:
+    """Whether this is the id of the pod that the run has now."""
+    return stage_of(run) is Stage.PLACED and status_of(run).get("pod") == pod
 
 
 def conditions(run: Mapping[str, Any], type: str, value: bool, reason: str, message: str, clock: Clock) -> list[Any]:

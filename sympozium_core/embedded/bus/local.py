@@ -85,7 +85,9 @@ class EmbeddedBus(Bus):
             after = max(after, high)
             await self._tail.wait(after)
 
-    async def consumer(self, name: str, subject: str, *, ack_wait: float = 30.0, max_pending: int = 256) -> Consumer:
+    async def consumer(
+        self, name: str, subject: str, *, ack_wait: float = 30.0, max_pending: int = 256, ahead: int = 1
+    ) -> Consumer:
         validation.check_consumer(name)
         validation.check_filter(subject)
         async with self._opening:

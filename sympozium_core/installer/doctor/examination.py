@@ -34,7 +34,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     isolation.pod_security,
     isolation.network_policies,
     nodes.process_numbers,
-    workloads.autoscaler,
+    workloads.autoscalers,
     objects.everything_else,
 )
 

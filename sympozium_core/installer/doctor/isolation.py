@@ -66,4 +66,6 @@ async def network_policies(subject: Subject) -> list[Finding]:
             f"{', '.join(without)} enforces no NetworkPolicies: a run can reach the whole network",
             "install a network plugin that does, such as Calico or Cilium; sympozium doctor --probe tries it",
         )
-    return warn("it is not known whether NetworkPolicies are enforced here", "sympozium doctor --probe tries it with two pods")
+    return warn(
+        "it is not known whether NetworkPolicies are enforced here", "sympozium doctor --probe tries it with three pods"
+    )

@@ -7,11 +7,12 @@ import time
 from sympozium_core import names
 from sympozium_core.clock import parse_rfc3339
 from sympozium_core.contracts.builtin_kinds import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, LEASE, STATEFUL_SET
-from sympozium_core.contracts.cluster import NotFound, ResourceType
+from sympozium_core.contracts.cluster import NotFound, Object, ResourceType, metadata
 from sympozium_core.installer import diagnosis, readiness
 from sympozium_core.installer.doctor.findings import Finding, Subject, fail, passed, warn
 
 INSTALL = "sympozium install puts it back"
+_PART = f"{names.LABEL_PART_OF}={names.MANAGED_BY}"
 SILENT = 60.0
 """Seconds without renewal after which nobody leads: four times as long as a Lease lasts."""
 
@@ -73,15 +74,20 @@ async def leader(subject: Subject) -> list[Finding]:
     return passed(f"{holder} leads")
 
 
-async def autoscaler(subject: Subject) -> list[Finding]:
-    if not subject.options.autoscaled:
-        return []
-    try:
-        found = await subject.cluster.get(HORIZONTAL_POD_AUTOSCALER, subject.namespace, "sympozium-gateway")
-    except NotFound:
-        return []  # said by the check of all objects
-    for condition in (found.get("status") or {}).get("conditions") or ():
+async def autoscalers(subject: Subject) -> list[Finding]:
+    """Where there are any; one that is missing is said by the check of all objects."""
+    found = (await subject.cluster.list(HORIZONTAL_POD_AUTOSCALER, subject.namespace, labels=_PART)).items
+    idle = {metadata(each)["name"]: message for each in found if (message := _idle(each))}
+    if idle:
+        least = f"--gateway-max-replicas {subject.options.gateway_replicas} --webhook-max-replicas {subject.options.webhook_replicas}"
+        todo = f"install metrics-server; or do without autoscalers: sympozium upgrade {least}"
+        return warn(f"{', '.join(sorted(idle))}: load adds no pods, for it is not known", todo, *sorted(set(idle.values())))
+    return passed("load adds pods to gateway and webhook") if found else []
+
+
+def _idle(autoscaler: Object) -> str:
+    """Why it does nothing."""
+    for condition in (autoscaler.get("status") or {}).get("conditions") or ():
         if condition.get("type") == "ScalingActive" and condition.get("status") == "False":
-            todo = "install metrics-server, or install with --gateway-max-replicas equal to --gateway-replicas"
-            return warn("gateways are not scaled: their load is not known", todo, str(condition.get("message"))[:300])
-    return passed("gateways are scaled by their load")
+            return str(condition.get("message") or condition.get("reason"))[:300]
+    return ""

@@ -59,6 +59,7 @@ BINARIES = (
     Binary("runsc", "gvisor", "gvisor.dev/gvisor/runsc"),
     Binary("containerd-shim-runsc-v1", "gvisor", "./shim"),
     Binary("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok"),
+    Binary("helm", "helm", "helm.sh/helm/v3/cmd/helm"),
 )
 
 

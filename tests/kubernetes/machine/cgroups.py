@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from pathlib import Path
 
@@ -75,10 +76,9 @@ def remove(name: str) -> None:
 
 
 def _removed(group: Path) -> bool:
-    folders = sorted((folder for folder in group.rglob("*") if folder.is_dir()), key=lambda folder: -len(folder.parts))
     try:
-        for folder in [*folders, group]:
-            folder.rmdir()
+        for folder, _, _ in os.walk(group, topdown=False):  # leaves out what somebody else removes at the same time
+            os.rmdir(folder)
     except OSError:  # busy for a moment more, or removed by someone else meanwhile
         return not group.exists()
     return True

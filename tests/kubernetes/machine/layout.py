@@ -80,7 +80,11 @@ class Layout:
         """What the cluster's own processes have: nothing of the user's, least of all a proxy."""
         kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
         path = f"{self.programs}:{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-        return {"PATH": path, "KUBECONFIG": str(self.kubeconfig), **kept}
+        return {"PATH": path, **self.for_kubectl(), **kept}
+
+    def for_kubectl(self) -> dict[str, str]:
+        """Which cluster it talks to. It remembers what an address serves, and every cluster of the tests has the same one."""
+        return {"KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(self.root / "kubectl-cache")}
 
 
 def usual() -> Path:

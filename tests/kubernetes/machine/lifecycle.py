@@ -178,7 +178,7 @@ def environment(layout: Layout) -> dict[str, str]:
     """What a command that works with the cluster gets: the caller's own, with the cluster's kubectl and kubeconfig, and no proxy."""
     own = {name: value for name, value in os.environ.items() if name.lower() not in ("http_proxy", "https_proxy", "all_proxy")}
     path = f"{layout.programs}:{own.get('PATH', '')}"
-    return {**own, "PATH": path, "KUBECONFIG": str(layout.kubeconfig), "SYMPOZIUM_TEST_MACHINE": str(layout.root)}
+    return {**own, "PATH": path, **layout.for_kubectl(), "SYMPOZIUM_TEST_MACHINE": str(layout.root)}
 
 
 def execute(layout: Layout, command: list[str]) -> int:

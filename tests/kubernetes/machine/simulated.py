@@ -13,7 +13,7 @@ from tests.kubernetes.machine.layout import Layout
 from tests.kubernetes.machine.processes import Command, Processes
 
 STAGES = Path(__file__).parent / "stages.yaml"
-_ROOM = {"cpu": "1000", "memory": "1Ti", "pods": "3000"}
+_ROOM = {"cpu": "1000", "memory": "1Ti", "ephemeral-storage": "100Ti", "pods": "3000"}
 
 
 def _node(number: int) -> dict[str, object]:

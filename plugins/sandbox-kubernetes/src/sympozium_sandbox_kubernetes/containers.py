@@ -9,6 +9,7 @@ from sympozium_core import names
 from sympozium_core.contracts.cluster import Object
 from sympozium_core.contracts.plan import Container, PodPlan, Resources
 from sympozium_core.ipc.layout import MODEL_PORT
+from sympozium_core.ipc.watch import ENV_POLLING
 from sympozium_sandbox_kubernetes import security, volumes
 from sympozium_sandbox_kubernetes.checks import image_of
 from sympozium_sandbox_kubernetes.network import Bus
@@ -42,7 +43,7 @@ def _container(pod_id: str, container: Container, plan: PodPlan, bus: Bus, setti
         "name": container.name,
         "image": image_of(container, settings),
         "imagePullPolicy": settings.pull_policy,
-        "env": [{"name": name, "value": _literal(value)} for name, value in _environment(pod_id, container, bus).items()],
+        "env": [{"name": name, "value": _literal(value)} for name, value in _environment(pod_id, container, plan, bus).items()],
         "resources": _resources(container),
         "securityContext": security.of_container(),
         # What its status says of a failure: the end of what it wrote, 2 KiB at most.
@@ -56,7 +57,7 @@ def _container(pod_id: str, container: Container, plan: PodPlan, bus: Bus, setti
     return found
 
 
-def _environment(pod_id: str, container: Container, bus: Bus) -> dict[str, str]:
+def _environment(pod_id: str, container: Container, plan: PodPlan, bus: Bus) -> dict[str, str]:
     """Paths and markers. Nothing of a run is here: a pod may be started before its run is known."""
     own = {
         "HOME": volumes.TMP,
@@ -65,6 +66,8 @@ def _environment(pod_id: str, container: Container, bus: Bus) -> dict[str, str]:
         names.ENV_POD: pod_id,
         names.ENV_CONTAINER: container.name,
     }
+    if plan.runtime_class:  # its inotify may be there and tell nothing of what other containers do, as gVisor's does
+        own[ENV_POLLING] = "1"
     if container.role == "bridge":
         own |= {
             names.ENV_VOLUMES: volumes.BRIDGE_VOLUMES,

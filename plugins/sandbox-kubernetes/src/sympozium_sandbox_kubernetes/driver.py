@@ -63,7 +63,8 @@ class KubernetesSandbox(Sandbox):
         self._open: _Open | None = None
         self._namespaces: dict[str, str] = {}
         """Of the pods that were started here, by id."""
-        self._removed: dict[Place, None] = {}
+        self._removed: dict[Place, set[str]] = {}
+        """With the UIDs of the Pods there that were told to end: the watch says so of them a little later."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def check(self) -> Availability:
@@ -111,7 +112,8 @@ class KubernetesSandbox(Sandbox):
             status = opened.watched.status(place) or self._expected(place) or await self._by_job(place)
             if status.state == "starting" and not status.message:
                 status = replace(status, message=opened.slow.message(place))
-            return status
+            pod = opened.watched.pod(place)
+            return status if pod is None else replace(status, name=metadata(pod)["name"])
         return PodStatus("absent")
 
     async def stop(self, pod_id: str, *, grace: float) -> None:
@@ -131,9 +133,10 @@ class KubernetesSandbox(Sandbox):
             opened.watched.claim(place)
             opened.slow.forget(place)
             # Before the Job: behind it the Pod would be deleted with all of its own grace, which no later word shortens.
-            await opened.jobs.tell_to_end(place, opened.watched.alive(place), SHORTEST_GRACE)
+            alive = opened.watched.alive(place)
+            await opened.jobs.tell_to_end(place, alive, SHORTEST_GRACE)
             await opened.jobs.delete(place)
-            self._bury(place)
+            self._bury(place, {str(metadata(pod)["uid"]) for pod in alive})
         self._namespaces.pop(pod_id, None)
 
     async def pods(self) -> list[str]:
@@ -210,16 +213,19 @@ class KubernetesSandbox(Sandbox):
         if known in ("", place.namespace):
             opened.context.changed(place.pod_id)
 
-    def _bury(self, place: Place) -> None:
-        self._removed[place] = None
+    def _bury(self, place: Place, told: set[str]) -> None:
+        self._removed[place] = told
         while len(self._removed) > MOST_REMOVED:
             del self._removed[next(iter(self._removed))]
         self._see_to_removed(place)
 
     def _see_to_removed(self, place: Place) -> None:
         opened = self._opened()
-        late = [pod for pod in opened.watched.alive(place) if not metadata(pod).get("deletionTimestamp")]
+        told = self._removed[place]
+        alive = [pod for pod in opened.watched.alive(place) if not metadata(pod).get("deletionTimestamp")]
+        late = [pod for pod in alive if metadata(pod)["uid"] not in told]
         if late:
+            told.update(metadata(pod)["uid"] for pod in late)
             self._spawn(opened.jobs.tell_to_end(place, late, SHORTEST_GRACE))
         elif opened.watched.pod(place) is None:
             opened.watched.forget(place)

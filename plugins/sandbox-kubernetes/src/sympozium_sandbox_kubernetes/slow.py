@@ -14,6 +14,9 @@ from sympozium_sandbox_kubernetes.watched import Place
 
 PACE = BackOff(first=3.0, factor=1.6, longest=30.0)
 """How long a pod may take before it is asked about, and then how often."""
+RESTS = 20.0
+"""How many times as long as an answer took a namespace is left alone behind it: an API server reads all its Events for one, and where many pods
+are slow, it is for want of an API server."""
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +39,8 @@ class Slow:
         message."""
         self._cluster, self._names, self._tell, self._pace = cluster, names, tell, pace
         self._awaited: dict[Place, _Awaited] = {}
+        self._rests: dict[str, float] = {}
+        """Until when (the loop's time) a namespace is left alone."""
         self._some = asyncio.Event()
 
     def expect(self, place: Place, containers: tuple[str, ...]) -> None:
@@ -64,14 +69,21 @@ class Slow:
             if not self._awaited:
                 self._some.clear()
                 await self._some.wait()
-            due = min(each.due for each in self._awaited.values())
+            due = min(max(each.due, self._rests.get(place.namespace, 0.0)) for place, each in self._awaited.items())
             await asyncio.sleep(min(max(0.0, due - loop.time()), self._pace.first))
             now = loop.time()
-            late = {place: each for place, each in self._awaited.items() if each.due <= now + 1.0}
+            self._rests = {namespace: until for namespace, until in self._rests.items() if until > now}
+            late = {
+                place: each
+                for place, each in self._awaited.items()
+                if each.due <= now + 1.0 and place.namespace not in self._rests
+            }
             for each in late.values():
                 each.due = now + each.pace.failed()
             for namespace in {place.namespace for place in late}:
+                begun = loop.time()
                 await self._ask(namespace, [place for place in late if place.namespace == namespace])
+                self._rests[namespace] = loop.time() + RESTS * (loop.time() - begun)
 
     async def _ask(self, namespace: str, places: list[Place]) -> None:
         wanted = {name: place for place in places for name in self._names(place)}

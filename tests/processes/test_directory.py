@@ -1,0 +1,194 @@
+"""What is looked up about a run: each thing as it is when it is asked for, whatever it was last time."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from sympozium_core.contracts.cluster import Cluster, NotFound, Object, ResourceType, Unavailable, User
+from sympozium_core.contracts.skill import Skill
+from sympozium_core.embedded.store import Store
+from sympozium_core.planning.inputs import SandboxFacts
+from sympozium_core.processes.directory import Directory
+from sympozium_core.reconcile.informer import Informer
+from sympozium_core.registry.drivers import Drivers
+from sympozium_core.registry.relay import load_relay
+from sympozium_core.resources.kinds import SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY
+from tests.reconcile.conftest import Line
+
+KINDS = (SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY)
+
+
+class Shelf:
+    """Objects by kind, namespace and name; each read takes a moment."""
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, str | None, str], Object] = {}
+        self.reads: list[str] = []
+        self.at_once = self._under_way = 0
+
+    def put(self, kind: str, name: str, **spec: Any) -> None:
+        api = "sympozium.ai/v1alpha1"
+        self.objects[kind, "team", name] = {
+            "apiVersion": api,
+            "kind": kind,
+            "metadata": {"name": name, "namespace": "team"},
+            "spec": spec,
+        }
+
+    async def get(self, kind: ResourceType, namespace: str | None, name: str) -> Object:
+        self.reads.append(f"{kind.kind} {namespace}/{name}")
+        self._under_way += 1
+        self.at_once = max(self.at_once, self._under_way)
+        await asyncio.sleep(0.01)
+        self._under_way -= 1
+        try:
+            return self.objects[kind.kind, namespace, name]
+        except KeyError:
+            raise NotFound(f"{kind.kind} {name} is not there") from None
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    shelf = Shelf()
+    shelf.put("SympoziumInstance", "agent", policyRef="wide", provider={"name": "openai", "model": "m"})
+    shelf.put("SympoziumPolicy", "wide", subagentPolicy={"maxConcurrent": 7})
+    shelf.put("SympoziumPolicy", "narrow", subagentPolicy={"maxConcurrent": 1})
+    return shelf
+
+
+@pytest.fixture
+def directory(shelf: Shelf) -> Directory:
+    async def facts() -> SandboxFacts:
+        raise NotImplementedError
+
+    return Directory(shelf, cast("Drivers[Skill]", None), facts, load_relay([]), {})
+
+
+async def limit(directory: Directory) -> tuple[str, int | None]:
+    found = await directory.governed("team", "agent")
+    assert found is not None
+    return found.policy_name, found.policy.max_concurrent if found.policy else None
+
+
+async def test_an_instance_and_its_policy_are_read_at_once_the_second_time(shelf: Shelf, directory: Directory) -> None:
+    assert await limit(directory) == ("wide", 7)
+    shelf.at_once = 0
+    assert await limit(directory) == ("wide", 7)
+    assert shelf.at_once == 3, "the instance, and the policy in either place"
+    assert len(shelf.reads) == 6, "nothing is remembered but a name"
+
+
+async def test_a_policy_that_was_changed_holds_at_once(shelf: Shelf, directory: Directory) -> None:
+    await limit(directory)
+    shelf.put("SympoziumPolicy", "wide", subagentPolicy={"maxConcurrent": 3})
+    assert await limit(directory) == ("wide", 3)
+
+
+async def test_an_instance_that_names_another_policy_now(shelf: Shelf, directory: Directory) -> None:
+    await limit(directory)
+    shelf.put("SympoziumInstance", "agent", policyRef="narrow", provider={"name": "openai", "model": "m"})
+    assert await limit(directory) == ("narrow", 1)
+    del shelf.objects["SympoziumPolicy", "team", "narrow"]
+    assert await limit(directory) == ("narrow", None)
+
+
+async def test_an_instance_that_is_gone(shelf: Shelf, directory: Directory) -> None:
+    await limit(directory)
+    del shelf.objects["SympoziumInstance", "team", "agent"]
+    assert await directory.governed("team", "agent") is None
+
+
+class Followed:
+    """A directory that follows a real store, whose line can be cut."""
+
+    def __init__(self, store: Store) -> None:
+        self.cluster = store.as_user(User("test"))
+        self.line = Line(self.cluster)
+        self.informers = {kind: Informer(cast("Cluster", self.line), kind) for kind in KINDS}
+
+        async def facts() -> SandboxFacts:
+            raise NotImplementedError
+
+        self.directory = Directory(cast("Cluster", self.line), cast("Drivers[Skill]", None), facts, load_relay([]), {})
+        self.directory.follow(self.informers)
+
+    async def put(self, shelf: Shelf, kind: ResourceType, name: str) -> Object:
+        found = copy.deepcopy(shelf.objects[kind.kind, "team", name])
+        written = await self.cluster.create(kind, found)
+        if self.informers[kind].synced.is_set():
+            await self.informers[kind].wait_until(written["metadata"]["resourceVersion"])
+        return written
+
+    async def narrow(self) -> Object:
+        return await self.cluster.patch(SYMPOZIUM_POLICY, "team", "wide", {"spec": {"subagentPolicy": {"maxConcurrent": 3}}})
+
+    def reads(self) -> int:
+        return self.line.calls.count("get")
+
+
+@pytest.fixture
+async def followed(shelf: Shelf, tmp_path: Path) -> AsyncIterator[Followed]:
+    store = await Store.open(tmp_path / "store.db", kinds=KINDS)
+    try:
+        found = Followed(store)
+        tasks = [asyncio.create_task(informer.run()) for informer in found.informers.values()]
+        await asyncio.gather(*(informer.synced.wait() for informer in found.informers.values()))
+        yield found
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    finally:
+        await store.close()
+
+
+async def test_what_is_followed_costs_no_read_and_a_change_holds_when_it_is_seen(shelf: Shelf, followed: Followed) -> None:
+    await followed.put(shelf, SYMPOZIUM_INSTANCE, "agent")
+    await followed.put(shelf, SYMPOZIUM_POLICY, "wide")
+    assert await limit(followed.directory) == ("wide", 7)
+    changed = await followed.narrow()
+    await followed.informers[SYMPOZIUM_POLICY].wait_until(changed["metadata"]["resourceVersion"])
+    assert await limit(followed.directory) == ("wide", 3)
+    assert followed.reads() == 0
+
+
+async def test_what_is_not_there_is_asked_for_before_that_is_believed(shelf: Shelf, followed: Followed) -> None:
+    """Its first moment: it is there, and the watch has not told."""
+    followed.directory.follow({**followed.informers, SYMPOZIUM_POLICY: empty(SYMPOZIUM_POLICY)})
+    await followed.put(shelf, SYMPOZIUM_INSTANCE, "agent")
+    await followed.put(shelf, SYMPOZIUM_POLICY, "wide")
+    assert await limit(followed.directory) == ("wide", 7)
+    followed.directory.follow({SYMPOZIUM_INSTANCE: empty(SYMPOZIUM_INSTANCE)})
+    assert await limit(followed.directory) == ("wide", 7)
+    assert await followed.directory.governed("team", "nobody") is None
+
+
+async def test_a_built_in_policy_is_taken_without_asking_whether_there_is_one_of_its_name(followed: Followed) -> None:
+    found = await followed.directory.policy("team", "restrictive")
+    assert found is not None
+    assert (found.template, followed.reads()) == ("Restrictive", 0)
+
+
+async def test_a_cache_that_is_known_to_be_behind_is_not_used(shelf: Shelf, followed: Followed) -> None:
+    await followed.put(shelf, SYMPOZIUM_INSTANCE, "agent")
+    await followed.put(shelf, SYMPOZIUM_POLICY, "wide")
+    followed.line.cut()
+    async with asyncio.timeout(10):
+        while not all(informer.problem for informer in followed.informers.values()):  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0.01)
+    await followed.narrow()
+    with pytest.raises(Unavailable):
+        await limit(followed.directory)
+    followed.line.mend()
+    assert await limit(followed.directory) == ("wide", 3)
+
+
+def empty(kind: ResourceType) -> Informer:
+    informer = Informer(cast("Cluster", None), kind)
+    informer.synced.set()
+    return informer
