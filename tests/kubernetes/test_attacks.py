@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from sympozium_core.testing.servers.script import from_data
+from sympozium_core.testing.servers.script import Answer, Conversation, Fault, Script
 from tests.kubernetes import runs
 from tests.kubernetes.attacking import attack, attack_bus, reached
 from tests.kubernetes.kubectl import Kubectl
 from tests.kubernetes.runs import Model
 
-CONVERSATIONS = {
-    "conversations": [
-        {"when": "slowly", "turns": [{"text": "I think about it. " * 40, "delay": 0.1}]},
-        {"turns": [{"fault": {"kind": "silence"}}]},
-    ]
-}
+ATTACKED = threading.Event()
+"""Until then the victim waits for its answer."""
+SCRIPT = Script(
+    (
+        Conversation((Answer("I thought about it.", until=ATTACKED.is_set),), "slowly"),
+        Conversation((Answer(fault=Fault("silence")),)),
+    )
+)
 LISTENER = "import http.server; http.server.HTTPServer(('', 8000), http.server.SimpleHTTPRequestHandler).serve_forever()"
 TOKEN = "eyJhbGciOi"
 
 
 @pytest.fixture(scope="module")
 def model() -> Iterator[Model]:
-    with runs.serve_model(from_data(CONVERSATIONS)) as served:
+    with runs.serve_model(SCRIPT) as served:
         yield served
 
 
@@ -94,5 +97,6 @@ def test_a_bridge_that_was_taken_over_gets_no_further_on_the_bus_than_its_run(
     found = attack_bus(here, pod, "attacker", here, "victim")
     assert len(found) > 35
     assert not reached(found)
+    ATTACKED.set()
     status = runs.until_phase(here, "victim", "Succeeded", "Failed")
     assert (status["phase"], status["attempt"]) == ("Succeeded", 1), "nothing that was answered elsewhere fenced its writers"

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from sympozium_core.testing.servers.script import from_data
+from sympozium_core.testing.servers.script import Answer, Conversation, Script, ToolCall
 from tests.kubernetes import runs
 from tests.kubernetes.kubectl import Kubectl, eventually
 from tests.kubernetes.runs import Model
 
 ANSWER = "There is nothing in the workspace."
-CONVERSATIONS = {
-    "conversations": [
-        {
-            "turns": [
-                {"tools": [{"name": "list_directory", "arguments": {"path": "/workspace"}}]},
-                {"text": ANSWER, "delay": 2.0},
-            ]
-        }
-    ]
-}
+SEEN = threading.Event()
+"""Until then the run waits for its answer."""
+LOOK = ToolCall("list_directory", '{"path": "/workspace"}')
+SCRIPT = Script((Conversation((Answer(tool_calls=(LOOK,)), Answer(ANSWER, until=SEEN.is_set))),))
 KERNEL_LOG = """
 import ctypes
 text = ctypes.create_string_buffer(65536)
@@ -43,7 +38,7 @@ def policy(runtime_class: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def model() -> Iterator[Model]:
-    with runs.serve_model(from_data(CONVERSATIONS)) as served:
+    with runs.serve_model(SCRIPT) as served:
         yield served
 
 
@@ -53,6 +48,7 @@ def test_a_restrictive_run_works_under_gvisor(sympozium: object, here: Kubectl, 
     pod = runs.pod_of(here, "sandboxed")
     assert here.get("pod", pod)["spec"]["runtimeClassName"] == "gvisor"
     assert "gvisor" in here("exec", "-i", pod, "-c", "agent", "--", "python3", "-", stdin=KERNEL_LOG).lower()
+    SEEN.set()
     status = runs.until_phase(here, "sandboxed", "Succeeded", "Failed")
     assert (status["phase"], status["output"]) == ("Succeeded", ANSWER)
     assert status["tokenUsage"]["modelCalls"] == 2

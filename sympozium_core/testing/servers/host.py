@@ -7,6 +7,7 @@ import json
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -15,6 +16,8 @@ from aiohttp import ClientConnectionResetError, web
 from sympozium_core.testing.servers.script import Answer, Fault, Script
 
 MAX_BODY = 64 * 1024 * 1024
+LOOK = 0.05
+"""Seconds between two looks at what an answer is held back for."""
 HTML = "<!doctype html><html><head><title>Sign in</title></head><body><p>Please sign in.</p></body></html>"
 
 
@@ -187,15 +190,22 @@ class StrictServer(ABC):
         pieces = self.pieces(answer, seen)
         if fault is not None:
             pieces = pieces[: fault.after]
-        for piece in pieces:
+        for number, piece in enumerate(pieces, start=1):
             if answer.delay:
                 await asyncio.sleep(answer.delay)
+            if number == len(pieces):
+                await self._hold(answer)
             for part in [bytes([byte]) for byte in piece] if answer.dribble else [piece]:
                 await response.write(part)
         if fault is not None:
             await self._spoil(request, response, fault)
         await response.write_eof()
         return response
+
+    async def _hold(self, answer: Answer) -> None:
+        while answer.until is not None and not answer.until() and not self._stopping.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), LOOK)
 
     def _strike(self, answer: Answer) -> Fault | None:
         fault = answer.fault

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -83,6 +83,8 @@ class Answer:
     reasoning: str = ""
     delay: float = 0.0
     """Seconds before each piece."""
+    until: Callable[[], bool] | None = None
+    """The last piece is held back until this holds. Asked in the server's thread, some times a second."""
     whole: bool = False
     """In one piece, although streaming was asked for."""
     dribble: bool = False
