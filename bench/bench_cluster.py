@@ -101,7 +101,7 @@ class Bench:
         return (await self.client.create(AGENT_RUN, run))["metadata"]["uid"], begun
 
     async def finish(self, uids: list[str]) -> tuple[dict[str, float], dict[str, float]]:
-        """When the bus had each result, and when the API server knew that its pod had succeeded."""
+        """When the bus had each result, and when the API server knew that its pod, if there was one yet, had succeeded."""
         pods = {
             pod["metadata"]["name"].removeprefix("run-")[:36]: pod for pod in (await self.client.list(POD, NAMESPACE)).items
         }
@@ -118,7 +118,8 @@ class Bench:
         async with asyncio.TaskGroup() as ends:
             async for uid, at in self._played(uids):
                 acknowledged[uid] = at
-                ends.create_task(end(uid))
+                if uid in pods:
+                    ends.create_task(end(uid))
         assert acknowledged.keys() == set(uids)
         return acknowledged, over
 
