@@ -16,6 +16,8 @@ COMMANDS: dict[str, str] = {
     "delete": "delete resources",
     "instances": "list instances",
     "runs": "list runs, show one, read its log, cancel it",
+    "policy": "check policies, try a run against one, and explain what was decided for a run",
+    "features": "list, enable and disable the feature gates of a policy",
     "secrets": "create a Secret without putting its value on the command line",
     "plugins": "list installed plugins, show one, check them",
     "serve": "run the control plane on this machine",

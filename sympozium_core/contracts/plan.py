@@ -254,7 +254,7 @@ def run_plan_from_json(data: Mapping[str, Any]) -> RunPlan:
         **{
             **data,
             "model": ModelRef(**data["model"]),
-            "tools": _tool_policy_from_json(data["tools"]),
+            "tools": tool_policy_from_json(data["tools"]),
             "native_tools": tuple(data["native_tools"]),
             "servers": tuple(
                 ToolServer(server["name"], tuple(_declared_from_json(tool) for tool in server["declared"]))
@@ -294,10 +294,10 @@ def _identity_from_json(data: Mapping[str, Any]) -> Identity:
     return Identity(data["skill"], rules(data["rules"]), rules(data["cluster_rules"]), tuple(data["namespaces"]))
 
 
-def _tool_policy_from_json(data: Mapping[str, Any]) -> ToolPolicy:
+def tool_policy_from_json(data: Mapping[str, Any]) -> ToolPolicy:
     return ToolPolicy(
         default=data["default"],
         because=data["because"],
         rules=tuple(ToolRule(**rule) for rule in data["rules"]),
-        narrowed_by=tuple(_tool_policy_from_json(policy) for policy in data["narrowed_by"]),
+        narrowed_by=tuple(tool_policy_from_json(policy) for policy in data["narrowed_by"]),
     )

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from sympozium_core.contracts.cluster import Cluster, Follow
 from sympozium_core.contracts.plan import PodPlan
@@ -32,6 +32,7 @@ ALL_PROMISES: frozenset[Promise] = frozenset(("credentials", "filesystem", "netw
 Feature = Literal["images", "identities", "runtime-classes", "egress", "secrets", "node-selection", "claims"]
 """``images``: starts containers from images; ``identities``: hands Kubernetes tokens to sidecars; ``runtime-classes``: a kernel sandbox
 by name; ``egress``: opens listed destinations; ``secrets``: mounts a Secret into one sidecar; ``node-selection``; ``claims``: volumes that stay."""
+ALL_FEATURES: frozenset[Feature] = frozenset(get_args(Feature))
 
 
 @dataclass(frozen=True)

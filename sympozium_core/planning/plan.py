@@ -23,7 +23,7 @@ from sympozium_core.planning.egress import egress
 from sympozium_core.planning.factory import label_value
 from sympozium_core.planning.identities import identity
 from sympozium_core.planning.inputs import RunInputs, SkillSource, default_of, model_of
-from sympozium_core.planning.policy import narrow
+from sympozium_core.planning.policy import run_tools
 from sympozium_core.planning.review import resources_of
 from sympozium_core.planning.runtime_class import runtime_class
 from sympozium_core.planning.sidecars import amounts, declared_tools, image_faults, is_served, sidecar, skill_faults
@@ -46,7 +46,7 @@ def make_plan(inputs: RunInputs) -> RunPlan:
     if forbidden := image_faults(inputs):
         raise Refused(forbidden)
     run, spec = inputs.run, inputs.run["spec"]
-    tools = narrow(inputs.policy.tools, spec.get("toolPolicy"), "this run's spec")
+    tools = run_tools(inputs.policy, run)
     skills = _attached(inputs.skills, tools)
     served = tuple(skill for skill in skills if is_served(skill, inputs.sandbox))
     identities = tuple(found for skill in served if (found := identity(skill, run["metadata"]["namespace"])))

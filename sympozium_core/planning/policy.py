@@ -15,7 +15,7 @@ DEFAULT_POLICY = "default"
 _TEMPLATE_DEFAULT: Mapping[str, Action] = {"Permissive": "allow", "Default": "allow", "Restrictive": "deny"}
 _TEMPLATE_RULES: Mapping[str, tuple[tuple[Tool, Action], ...]] = {"Default": ((Tool.EXECUTE_COMMAND, "ask"),)}
 _ISOLATING_TEMPLATES = ("Default", "Restrictive")
-_GATED_TOOLS: Mapping[str, tuple[Tool, ...]] = {
+GATED_TOOLS: Mapping[str, tuple[Tool, ...]] = {
     "code-execution": (Tool.EXECUTE_COMMAND,),
     "file-access": (Tool.READ_FILE, Tool.WRITE_FILE, Tool.EDIT_FILE, Tool.LIST_DIRECTORY, Tool.GREP_SEARCH),
 }
@@ -94,6 +94,11 @@ def _listed(values: Sequence[str] | None) -> tuple[str, ...] | None:
     return None if values is None else tuple(values)
 
 
+def run_tools(policy: EffectivePolicy, run: Mapping[str, Any]) -> ToolPolicy:
+    """What holds for a run's tools: the policy, and what the run itself says."""
+    return narrow(policy.tools, run["spec"].get("toolPolicy"), "this run's spec")
+
+
 def narrow(policy: ToolPolicy, tool_policy: Mapping[str, Any] | None, whose: str) -> ToolPolicy:
     """`policy` with an AgentRun's or persona's ``toolPolicy {allow, deny}`` on top: deny beats allow, and neither can widen."""
     if not tool_policy:
@@ -116,7 +121,7 @@ def _tools(name: str, template: str, spec: Mapping[str, Any]) -> ToolPolicy:
         for rule in gating.get("rules") or []
     ]
     gates = spec.get("featureGates") or {}
-    for gate, tools in _GATED_TOOLS.items():
+    for gate, tools in GATED_TOOLS.items():
         if gates.get(gate) is False:
             rules += [ToolRule(tool, "deny", f"policy {name}: the feature gate {gate} is off") for tool in tools]
     rules += [

@@ -30,6 +30,9 @@ GOOD: Mapping[str, str] = {
 }  # fmt: skip
 """By field name: what to write after it."""
 
+GOOD_OBJECTS: Mapping[str, str] = {"model": "{model: gpt-4o}", "schedule": '{cron: "0 9 * * 1-5"}'}
+"""For fields that are plain values in one kind and objects in another."""
+
 _MODEL_LIMIT = "leave it out: the limit is the model's own"
 _POLICY = "approval is asked by the policy: requireApproval in a SympoziumPolicy"
 MEANT: Mapping[tuple[str, str], str] = {
@@ -136,6 +139,8 @@ def retyped(wanted: str, value: Any, path: Path) -> str:
         return f"write the name alone: {value['skillPackRef'][:80]}"
     if wanted == "list_type" and isinstance(value, str) and _WORD.fullmatch(value):
         return f"write [{value}]"
+    if wanted in ("dict_type", "model_type") and path and path[-1] in GOOD_OBJECTS:
+        return f"such as {path[-1]}: {GOOD_OBJECTS[str(path[-1])]}"
     if wanted in ("int_type", "bool_type") and isinstance(value, str):
         return "write it without quotes" if value.lower() in ("true", "false") or value.isdigit() else good(path)
     return good(path)

@@ -68,6 +68,7 @@ def test_the_error_carries_every_cause_and_its_code(make: Make) -> None:
         ({"skills": [{}]}, "spec.skills[0].skillPackRef", "is missing: the entry names no skill (such as k8s-ops)"),
         ({"skills": ["a", "a"]}, "spec.skills[1]", "'a' is there twice (each only once)"),
         ({"skills": "k8s-ops"}, "spec.skills", "is text instead of a list (write [k8s-ops])"),
+        ({"model": "gpt-4o"}, "spec.model", "is text instead of an object (such as model: {model: gpt-4o})"),
         ({"maxDepth": 3}, "spec.maxDepth", "unknown field (remove it; known here: "),
         ({"runName": "a"}, "spec.runName", "unknown field (it belongs at spec.parent.runName)"),
         ({"parent": {"runName": "a", "sessionKey": "b", "spawnDepth": -1}}, "spec.parent.spawnDepth", "is -1 (0 or more)"),

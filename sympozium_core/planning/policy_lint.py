@@ -1,0 +1,80 @@
+"""What a policy says in vain: rules that never decide, tools that nobody has, templates and gates that something else overrules.
+
+Nothing of it makes a policy invalid. Pure: reads the policy alone, so a tool of a skill or of an MCP server is only doubted where a name is
+nearly that of a tool which the core knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+from sympozium_core.names import Tool
+from sympozium_core.planning.policy import GATED_TOOLS
+from sympozium_core.resources.paths import Path
+from sympozium_core.resources.tool_names import matches
+
+Rule = Mapping[str, Any]
+"""``{tool, action}`` of ``toolGating.rules``."""
+_RULES: Path = ("spec", "toolGating", "rules")
+
+
+class Finding(NamedTuple):
+    path: Path
+    """In the normal form."""
+    message: str
+    hint: str
+
+
+def findings(spec: Mapping[str, Any]) -> list[Finding]:
+    """`spec` is a SympoziumPolicy's in normal form."""
+    gating = spec.get("toolGating") or {}
+    rules = gating.get("rules") or []
+    return [*_never_reached(rules), *_nearly_a_tool(rules), *_template(spec, gating), *_gates(spec, rules)]
+
+
+def _never_reached(rules: Sequence[Rule]) -> Iterator[Finding]:
+    for index, rule in enumerate(rules):
+        first = next((earlier for earlier in rules[:index] if matches(earlier["tool"], rule["tool"])), None)
+        if first is not None:
+            yield Finding(
+                (*_RULES, index),
+                f"{_named(rule)} never decides: {_named(first)} is found first for every tool that it names",
+                "the first rule that names a tool counts: put the narrower one first, or remove it",
+            )
+
+
+def _nearly_a_tool(rules: Sequence[Rule]) -> Iterator[Finding]:
+    known = [str(tool) for tool in Tool]
+    for index, rule in enumerate(rules):
+        tool = rule["tool"]
+        if tool not in known and (near := get_close_matches(tool, known, 1, 0.85)):
+            yield Finding((*_RULES, index, "tool"), f"{tool} is no tool of the core", f"did you mean {near[0]}?")
+
+
+def _template(spec: Mapping[str, Any], gating: Mapping[str, Any]) -> Iterator[Finding]:
+    action = gating.get("defaultAction")
+    if spec.get("template") == "Restrictive" and action in ("allow", "ask"):
+        yield Finding(
+            ("spec", "toolGating", "defaultAction"),
+            f"{action} takes the place of the template's deny, for every tool that no rule names",
+            "leave it out, and list what is allowed",
+        )
+
+
+def _gates(spec: Mapping[str, Any], rules: Sequence[Rule]) -> Iterator[Finding]:
+    closed = [gate for gate, is_open in (spec.get("featureGates") or {}).items() if not is_open]
+    for gate in closed:
+        for tool in GATED_TOOLS.get(gate, ()):
+            first = next((rule for rule in rules if matches(rule["tool"], tool)), None)
+            if first is not None and first["action"] != "deny":
+                yield Finding(
+                    ("spec", "featureGates", gate),
+                    f"is off, but {_named(first)} is found first for {tool}",
+                    f"remove that rule, or put deny for {tool} before it",
+                )
+
+
+def _named(rule: Rule) -> str:
+    return f"the rule {rule['tool']}: {rule['action']}"
