@@ -46,6 +46,12 @@ class Permanent(SympoziumError):
     """Trying again gives the same: a controller records it and stops."""
 
 
+class BudgetExceeded(Permanent):
+    """A run has used what its limits allow; the message says which, and what was reached."""
+
+    reason = "BudgetExceeded"
+
+
 class Temporary(SympoziumError):
     """Trying again may help."""
 

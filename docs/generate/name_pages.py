@@ -54,7 +54,7 @@ REASONS = {
     names.Reason.MODEL_ERROR: "The model could not be asked or did not answer: no key, a refused key, an unknown model, an address that is not there, answers that are none.",
     names.Reason.TOOL_ERROR: "The agent itself ended with an error.",
     names.Reason.POLICY_DENIED: "The policy, or a plugin, refused the run when it was planned. A run that is refused at admission is never stored.",
-    names.Reason.BUDGET_EXCEEDED: "More turns or tool calls than the run may have.",
+    names.Reason.BUDGET_EXCEEDED: "More tokens, turns or tool calls than the run may have: the message says which, and what was used.",
     names.Reason.APPROVAL_DENIED: _LATER,
     names.Reason.APPROVAL_TIMEOUT: _LATER,
     names.Reason.TIMEOUT: "Not finished within `spec.timeout`.",

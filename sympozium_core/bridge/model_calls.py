@@ -14,7 +14,7 @@ from typing import Any
 from sympozium_core.bus import subjects
 from sympozium_core.bus.calls import call
 from sympozium_core.contracts.bus import Bus
-from sympozium_core.errors import Permanent, Temporary
+from sympozium_core.errors import BudgetExceeded, Temporary
 
 MAX_CALLS_AT_ONCE = 8
 PATIENCE = 20.0
@@ -26,12 +26,6 @@ FREE_FAILURES = 20
 logger = logging.getLogger(__name__)
 
 Frame = dict[str, Any]
-
-
-class BudgetExceeded(Permanent):
-    """The run has made all the turns that its limits allow."""
-
-    reason = "BudgetExceeded"
 
 
 class _Ordinals:

@@ -31,8 +31,8 @@ from pathlib import Path
 from typing import Any
 
 from sympozium_core.bridge.http_server import HttpRequest, HttpResponse, HttpServer
-from sympozium_core.bridge.model_calls import BudgetExceeded, Frame, ModelCalls
-from sympozium_core.errors import SympoziumError, Temporary
+from sympozium_core.bridge.model_calls import Frame, ModelCalls
+from sympozium_core.errors import BudgetExceeded, SympoziumError, Temporary
 from sympozium_core.ipc import layout
 from sympozium_core.ipc.documents import parse_object
 from sympozium_core.ipc.files import FileRefused, Root
@@ -139,7 +139,7 @@ async def _not_allowed(request: HttpRequest, response: HttpResponse) -> None:
 
 
 async def _tell(response: HttpResponse, error: SympoziumError) -> None:
-    if isinstance(error, BudgetExceeded):
+    if error.reason == BudgetExceeded.reason:
         await _fail(response, 403, "budget_exceeded", str(error), retry=False)
     elif error.reason == "Timeout":
         await _fail(response, 504, "Timeout", str(error), retry=False)

@@ -50,6 +50,10 @@ class EntryType(StrEnum):
     MODEL_ERROR = "model.error"
 
 
+FAILURE_BUDGET = "budget"
+"""`failure` of a `model.error` that no provider has answered: a limit of the run was reached."""
+
+
 class JournalEntry(NamedTuple):
     sequence: int
     """Of the entry's last frame: a reader goes on after it."""

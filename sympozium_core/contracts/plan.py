@@ -31,6 +31,8 @@ class Limits:
     timeout: float = 600.0
     max_turns: int = 50
     max_tool_calls: int = 200
+    max_tokens: int = 2**31 - 1
+    """Of questions and answers of all model calls together; as it stands, none to speak of."""
     context_bytes: int = 400_000
     """When the conversation grows beyond this, the runner replaces old tool results by placeholders."""
     tool_result_bytes: int = 8_000

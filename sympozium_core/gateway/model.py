@@ -11,10 +11,11 @@ from typing import Any
 
 from sympozium_core.bus import subjects
 from sympozium_core.bus.calls import CallRequest, Handler, Server, serve
+from sympozium_core.bus.journal import FAILURE_BUDGET
 from sympozium_core.clock import Clock
 from sympozium_core.contracts.bus import Bus
 from sympozium_core.contracts.provider import Chunk, ProviderError
-from sympozium_core.errors import Permanent, SympoziumError, Temporary
+from sympozium_core.errors import BudgetExceeded, Permanent, SympoziumError, Temporary
 from sympozium_core.gateway import answer, artifact, replay
 from sympozium_core.gateway.ahead import Ahead
 from sympozium_core.gateway.answer import Answer
@@ -120,9 +121,14 @@ class _Call:
 
     async def frames(self) -> AsyncGenerator[dict[str, Any], None]:
         """A call that is new by all that this gateway knows is asked while it goes on record: disk and model take their time together.
-        Nothing of the answer is handed on before the call is there, and an answer that another gateway has put there counts instead of ours."""
+        Nothing of the answer is handed on before the call is there, and an answer that another gateway has put there counts instead of ours.
+
+        Raises BudgetExceeded for a call that is new when a limit of the run is reached."""
         async with aclosing(self._chunks()) as chunks:
-            new = await self._append(self._request_entry)
+            try:
+                new = await self._append(self._request_entry)
+            except BudgetExceeded as exceeded:
+                raise await self._failed(exceeded) from None
             if new:
                 async for frame in self._asked(chunks):
                     yield frame
@@ -132,7 +138,8 @@ class _Call:
 
     def _chunks(self) -> AsyncGenerator[Chunk, None] | Ahead[Chunk]:
         chunks = self._gateway.ask(self._target, self._body, self._uid, self._deadline)
-        return Ahead(chunks) if self._state.is_new(self._call) else chunks
+        new = self._state.is_new(self._call) and not self._state.record.exceeded(self._target.limits)
+        return Ahead(chunks) if new else chunks
 
     async def _asked(self, chunks: AsyncIterator[Chunk]) -> AsyncGenerator[dict[str, Any], None]:
         """The provider's answer to a call that is on record."""
@@ -165,6 +172,8 @@ class _Call:
     def _request_entry(self, record: ModelRecord) -> Mapping[str, Any] | None:
         if self._call in record.answers:
             return None
+        if exceeded := record.exceeded(self._target.limits):
+            raise BudgetExceeded(exceeded)
         head = {"type": "model.request", "call": self._call, "provider": self._target.provider, "model": self._body["model"]}
         return {**head, **record.request_entry(self._body["messages"])}
 
@@ -208,12 +217,20 @@ class _Call:
 
     async def _failed(self, error: SympoziumError) -> SympoziumError:
         """Puts the failure on record, and says it as the caller shall see it."""
-        failure = error.failure if isinstance(error, ProviderError) else "unavailable"
         message = str(error)
-        await self._append(lambda record: {"type": "model.error", "call": self._call, "failure": failure, "message": message})
+        await self._append(
+            lambda record: {"type": "model.error", "call": self._call, "failure": _failure(error), "message": message}
+        )
         if isinstance(error, ProviderError):
             if error.retryable and self._begun:
                 # `asking` does not repeat what it has begun to hand on; whoever has the first half may ask for the whole.
-                return Temporary(f"{failure}: {error.message}", hint=error.hint, after=error.retry_after)
-            return Permanent(f"{failure}: {error.message}", reason=error.reason, hint=error.hint)
+                return Temporary(f"{error.failure}: {error.message}", hint=error.hint, after=error.retry_after)
+            return Permanent(f"{error.failure}: {error.message}", reason=error.reason, hint=error.hint)
         return error
+
+
+def _failure(error: SympoziumError) -> str:
+    """What a `model.error` on record calls it."""
+    if isinstance(error, BudgetExceeded):
+        return FAILURE_BUDGET
+    return error.failure if isinstance(error, ProviderError) else "unavailable"

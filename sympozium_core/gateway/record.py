@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sympozium_core.contracts.plan import Limits
 from sympozium_core.contracts.provider import Chunk
 from sympozium_core.gateway import answer
 
@@ -40,6 +41,8 @@ class ModelRecord:
     answers: dict[str, Recorded] = field(default_factory=dict)
     transcript: Sequence[Any] = ()
     """Messages of the newest request that has an answer, and that answer."""
+    tokens: int = 0
+    """Of all answers, as this gateway or another counted them."""
     size: int = 0
     """Roughly the bytes of all entries, for the cache's bound."""
     _open: dict[str, Sequence[Any]] = field(default_factory=dict)
@@ -53,6 +56,14 @@ class ModelRecord:
             base += 1
         return {"base": base, "messages": list(messages[base:])}
 
+    def exceeded(self, limits: Limits) -> str:
+        """Which limit leaves no room for one more answer, and what was reached; empty where there is room."""
+        if self.tokens >= limits.max_tokens:
+            return f"the run has used {self.tokens:,} tokens, of {limits.max_tokens:,} that it may (limits.maxTokens)"
+        if len(self.answers) >= limits.max_turns:
+            return f"the model has answered {len(self.answers)} times, of {limits.max_turns} that it may (limits.maxTurns)"
+        return ""
+
     def apply(self, sequence: int, entry: Entry) -> None:
         """Takes in the next entry of `.gw`, in order."""
         self.last = sequence
@@ -63,7 +74,9 @@ class ModelRecord:
             self._open[call] = self.conversation
         elif kind == "model.answer" and call not in self.answers:
             message = entry["message"]
-            self.answers[call] = Recorded(message, str(entry["finishReason"]), entry["usage"], int(entry["attempt"]))
+            usage = entry["usage"]
+            self.answers[call] = Recorded(message, str(entry["finishReason"]), usage, int(entry["attempt"]))
+            self.tokens += int(usage.get("promptTokens") or 0) + int(usage.get("completionTokens") or 0)
             self.transcript = [*self._open.pop(call, self.conversation), message]
             self.conversation = self.transcript
 

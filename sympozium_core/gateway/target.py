@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from sympozium_core.contracts.plan import Limits
 from sympozium_core.contracts.provider import Endpoint, Provider
 
 
@@ -18,6 +19,8 @@ class ModelTarget:
     """The run's current attempt: a call of another one comes from a pod that is over."""
     deadline: float
     """Epoch seconds at which the run ends; no call lasts longer."""
+    limits: Limits = field(default_factory=Limits)
+    """Of which the gateway keeps the tokens and the turns."""
 
 
 Resolve = Callable[[str, int], Awaitable[ModelTarget]]

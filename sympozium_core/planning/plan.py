@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from sympozium_core.contracts.plan import (
     Container,
     EgressRule,
     Identity,
-    Limits,
     PodPlan,
     RunPlan,
     SkillText,
@@ -23,12 +21,12 @@ from sympozium_core.planning.egress import egress
 from sympozium_core.planning.factory import label_value
 from sympozium_core.planning.identities import identity
 from sympozium_core.planning.inputs import RunInputs, SkillSource, default_of, model_of
+from sympozium_core.planning.limits import limits_of
 from sympozium_core.planning.policy import run_tools
 from sympozium_core.planning.review import resources_of
 from sympozium_core.planning.runtime_class import runtime_class
 from sympozium_core.planning.sidecars import amounts, declared_tools, image_faults, is_served, sidecar, skill_faults
 from sympozium_core.planning.unavailable import notes, unavailable
-from sympozium_core.resources import durations
 
 SHELL_SKILL = "shell"
 """Serves `execute_command` where no skill of the run does: every agent has that tool, if its policy lets it."""
@@ -62,7 +60,7 @@ def make_plan(inputs: RunInputs) -> RunPlan:
         tools=tools,
         native_tools=tuple(tool for tool in NATIVE_TOOLS if tools.decide(tool).action == "allow"),
         servers=tuple(ToolServer(skill.name, declared_tools(skill)) for skill in served),
-        limits=_limits(run, inputs.instance),
+        limits=limits_of(run, inputs.instance, inputs.policy),
         sandbox=inputs.sandbox.name,
         pod=_pod(inputs, skills, identities, opened),
         identities=identities,
@@ -87,11 +85,6 @@ def _attached(skills: tuple[SkillSource, ...], tools: ToolPolicy) -> tuple[Skill
     if tools.decide(Tool.EXECUTE_COMMAND).action == "allow":
         return skills
     return tuple(skill for skill in skills if skill.name != SHELL_SKILL)
-
-
-def _limits(run: Mapping[str, Any], instance: Mapping[str, Any]) -> Limits:
-    timeout = run["spec"].get("timeout") or default_of(instance).get("runTimeout")
-    return replace(Limits(), timeout=durations.seconds(timeout)) if timeout else Limits()
 
 
 def _pod(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sympozium_core.contracts.plan import Action, ToolPolicy, ToolRule
@@ -60,6 +60,10 @@ class EffectivePolicy:
     """The policy does not deny the network at large."""
     host_mounts: bool = False
     """The policy permits mounts of the node's files."""
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """The most that a run may use: ``maxTokens``, ``maxTurns``, ``maxToolCalls``; what is not there is open."""
+    timeout: str = ""
+    """The longest time limit of a run."""
 
 
 def effective_policy(name: str, spec: Mapping[str, Any]) -> EffectivePolicy:
@@ -69,6 +73,7 @@ def effective_policy(name: str, spec: Mapping[str, Any]) -> EffectivePolicy:
     subagents = spec.get("subagentPolicy") or {}
     kernel = sandbox.get("agentSandboxPolicy") or {}
     network = spec.get("networkPolicy") or {}
+    limits = spec.get("limits") or {}
     return EffectivePolicy(
         name=name,
         template=template,
@@ -86,6 +91,8 @@ def effective_policy(name: str, spec: Mapping[str, Any]) -> EffectivePolicy:
         allowed_egress=tuple(Destination(rule["host"], rule.get("port")) for rule in network.get("allowedEgress") or ()),
         network_open=network.get("denyAll") is False,
         host_mounts=bool(sandbox.get("allowHostMounts")),
+        limits={name: most for name, most in limits.items() if name != "timeout"},
+        timeout=limits.get("timeout") or "",
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from sympozium_core.contracts.sandbox import ALL_PROMISES
 from sympozium_core.errors import Cause
 from sympozium_core.planning.inputs import SandboxFacts, default_of, model_of
+from sympozium_core.planning.limits import limit_faults
 from sympozium_core.planning.policy import EffectivePolicy
 from sympozium_core.planning.runtime_class import runtime_class_faults
 from sympozium_core.resources import quantities
@@ -25,6 +26,7 @@ def review_run(
         *_tools(run, policy),
         *_resources(run, instance, policy),
         *_depth(run, policy),
+        *limit_faults(run, policy),
     ]
 
 

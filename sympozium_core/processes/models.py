@@ -97,6 +97,7 @@ class Targets:
             endpoint=Endpoint(model=model.model, base_url=model.base_url.rstrip("/"), credentials=credentials),
             attempt=int(status_of(run)["attempt"]),
             deadline=attempts.deadline_of(run, plan.limits.timeout),
+            limits=plan.limits,
         )
 
     async def _run(self, uid: str, attempt: int) -> View:

@@ -17,6 +17,7 @@ from sympozium_core.resources.execution import (
     Lifecycle,
     LocalReference,
     RunAgentSandbox,
+    RunLimits,
     RunSandbox,
     SkillReference,
     ToolPolicy,
@@ -72,6 +73,8 @@ class AgentRunSpec(Strict):
     """Narrows what the policy allows, never widens it."""
     timeout: Duration | None = None
     """From start to end; then the run fails with reason Timeout."""
+    limits: RunLimits | None = None
+    """Then the run fails with reason BudgetExceeded. At most what the policy allows."""
     cleanup: Literal["delete", "keep"] = "delete"
     """Whether the run's pod goes when it ends, or stays for a look at it."""
     mode: Literal["task", "server"] = "task"

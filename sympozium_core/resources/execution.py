@@ -13,6 +13,7 @@ from sympozium_core.resources.fields import (
     LabelName,
     ObjectName,
     OptionalSecretName,
+    Positive,
     Quantity,
     Text,
     ToolPattern,
@@ -131,6 +132,17 @@ class SkillReference(Strict):
     config_map_ref: ObjectName | None = None
     params: dict[str, str] = {}
     """Environment of the skill's sidecar, each with the prefix ``SKILL_``."""
+
+
+class RunLimits(Strict):
+    """What one run may use. The gateway counts tokens and turns, the bridge tool calls; the agent's own counters have no say."""
+
+    max_tokens: Positive | None = None
+    """Of questions and answers of all model calls together; the call that passes it is answered, the next is not."""
+    max_turns: Positive | None = None
+    """Answers of the model; 50 when nobody says more."""
+    max_tool_calls: Count | None = None
+    """200 when nobody says more."""
 
 
 class ToolPolicy(Strict):

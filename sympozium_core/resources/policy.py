@@ -14,8 +14,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sympozium_core.resources.conditions import Condition
-from sympozium_core.resources.execution import SeccompProfile
-from sympozium_core.resources.fields import Count, LabelName, Port, Quantity, Text, ToolPattern
+from sympozium_core.resources.execution import RunLimits, SeccompProfile
+from sympozium_core.resources.fields import Count, Duration, LabelName, Port, Quantity, Text, ToolPattern
 from sympozium_core.resources.strictness import Loose, Resource, Strict
 
 Action = Literal["allow", "ask", "deny"]
@@ -91,6 +91,13 @@ class LifecyclePolicy(Strict):
     """Kubernetes resources to which lifecycle hooks may have no rights."""
 
 
+class PolicyLimits(RunLimits):
+    """The most that a run may use; a run may ask for less, and for more than what holds where nobody says anything."""
+
+    timeout: Duration | None = None
+    """The longest time limit of a run."""
+
+
 class PolicySpec(Strict):
     template: Template | None = None
     tool_gating: ToolGating | None = None
@@ -102,6 +109,7 @@ class PolicySpec(Strict):
     model_policy: ModelPolicy | None = None
     image_policy: ImagePolicy | None = None
     lifecycle_policy: LifecyclePolicy | None = None
+    limits: PolicyLimits | None = None
 
 
 class PolicyStatus(Loose):

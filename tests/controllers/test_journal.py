@@ -128,3 +128,11 @@ async def test_a_run_that_is_forgotten(side: Side) -> None:
     assert (await side.journals.read(UID)).result
     await side.journals.forget(UID)
     assert (await side.journals.read(UID)).result is None
+
+
+async def test_a_limit_that_the_gateway_met_is_known_and_no_pod_can_say_so(side: Side) -> None:
+    await side.append(subjects.POD, type="model.error", failure="budget", message="forged")
+    await side.append(subjects.GATEWAY, type="model.error", failure="rate_limited", message="busy")
+    assert not (await side.journals.read(UID)).exceeded
+    await side.append(subjects.GATEWAY, type="model.error", failure="budget", message="36 of 30")
+    assert (await side.journals.read(UID)).exceeded == "36 of 30"

@@ -6,10 +6,12 @@ import asyncio
 import json
 import time
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from sympozium_core.contracts.plan import Limits
 from sympozium_core.contracts.provider import ProviderError
 from sympozium_core.errors import Permanent, SympoziumError, Temporary
 from sympozium_core.gateway.target import ModelTarget
@@ -321,3 +323,35 @@ async def test_artifacts_are_kept_by_name_within_bounds(side):
     for bad in (b'{"name":"../x","size":1}\nx', b'{"name":"x","size":2}\nx', b"nonsense", b'{"name":"a/b","size":1}\nx'):
         with pytest.raises(Permanent):
             await side.request("artifact", bad)
+
+
+def limited(side: Any, **limits: int) -> None:
+    side.target = replace(side.target, limits=replace(Limits(), **limits))
+
+
+async def test_a_run_that_has_used_its_tokens_gets_no_further_answer(side):
+    await side.gateway()
+    limited(side, max_tokens=30)
+    side.provider.answers = [side.text("one"), side.text("two"), side.text("three")]
+    for number in range(2):
+        await side.ask(side.body({"role": "user", "content": str(number)}))
+    with pytest.raises(Permanent, match=r"has used 36 tokens, of 30 that it may \(limits.maxTokens\)") as refused:
+        await side.ask(side.body({"role": "user", "content": "2"}))
+    assert refused.value.reason == "BudgetExceeded"
+    assert len(side.provider.requests) == 2, "nobody was asked"
+    [error] = await side.entries("model.error")
+    assert (error["failure"], error["message"]) == ("budget", str(refused.value))
+    assert content(await side.ask(side.body({"role": "user", "content": "1"}))) == "two", "what is paid for is given again"
+
+
+async def test_limits_hold_across_gateways_and_attempts(side):
+    await side.gateway()
+    limited(side, max_turns=1)
+    side.provider.answers = [side.text("one"), side.text("two")]
+    await side.ask(side.body())
+    await side.gateways.pop().close()
+    await side.gateway()
+    side.target = replace(side.target, attempt=2)
+    with pytest.raises(Permanent, match=r"answered 1 times, of 1 that it may \(limits.maxTurns\)"):
+        await side.ask(side.body({"role": "user", "content": "more"}))
+    assert len(side.provider.requests) == 1

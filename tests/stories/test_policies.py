@@ -91,3 +91,32 @@ async def test_a_run_cannot_widen_its_policy(open_plane: OpenPlane, model: OpenA
         await furnish(plane, model, policy="no-shell")
         with pytest.raises(ApiError, match=r"spec.toolPolicy.allow\[0\]"):
             await plane.run("say hello", toolPolicy={"allow": ["execute_command"]})
+
+
+async def test_a_run_ends_when_its_tokens_are_used(open_plane: OpenPlane, model: OpenAIServer) -> None:
+    """Each answer of this model counts 18. What the run says of its end does not count, what the gateway has counted does."""
+    model.script = turns(*(Answer(f"Step {number}.", (command("true"),)) for number in range(5)), Answer("never"))
+    frugal = {
+        "apiVersion": "sympozium.ai/v1alpha1",
+        "kind": "SympoziumPolicy",
+        "metadata": {"name": "frugal"},
+        "spec": {"template": "Permissive", "limits": {"maxTokens": 40, "timeout": "1m"}},
+    }
+    async with open_plane() as plane:
+        await plane.apply(frugal)
+        await furnish(plane, model, policy="frugal")
+        ended = await plane.ended(await plane.run("go on and on"))
+        status = ended["status"]
+        assert (status["phase"], status["reason"]) == ("Failed", "BudgetExceeded")
+        assert status["message"] == "the run has used 54 tokens, of 40 that it may (limits.maxTokens)"
+        assert status["tokenUsage"]["totalTokens"] == 54
+        assert len(model.requests) == 3
+        with pytest.raises(ApiError, match=r"spec.timeout: 2m is longer than policy frugal allows"):
+            await plane.run("for longer", timeout="2m")
+        with pytest.raises(ApiError, match=r"spec.limits.maxTokens: 41 is more than policy frugal allows"):
+            await plane.run("for more", limits={"maxTokens": 41})
+        less = await plane.ended(await plane.run("for less", limits={"maxTokens": 1}))
+        assert less["status"]["message"].startswith("the run has used 18 tokens, of 1 ")
+        asks = await plane.ended(await plane.run("for one turn", limits={"maxTurns": 1, "maxToolCalls": 0}))
+        assert asks["status"]["reason"] == "BudgetExceeded"
+        assert "limits.maxToolCalls" in asks["status"]["message"]

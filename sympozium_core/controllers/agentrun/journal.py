@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sympozium_core.bus import subjects
-from sympozium_core.bus.journal import EntryType, Journal, JournalEntry, read_entries
+from sympozium_core.bus.journal import FAILURE_BUDGET, EntryType, Journal, JournalEntry, read_entries
 from sympozium_core.clock import Clock
 from sympozium_core.contracts.bus import Bus
 from sympozium_core.recent import Recent
@@ -35,6 +35,8 @@ class Record:
     """What the bridge of each attempt said when it started."""
     announced: set[str] = field(default_factory=set)
     """Pods that may have been started: the announcement is durable before the first process is."""
+    exceeded: str = ""
+    """Which limit of the run the gateway has met, and what was reached."""
     said: Entry | None = None
     """The newest entry of `.ctl`."""
     said_at: int = 0
@@ -63,6 +65,8 @@ class Record:
                 self.usage["toolCalls"] += 1
             case subjects.GATEWAY, EntryType.MODEL_ANSWER if not entry.get("replayed"):
                 self._count(entry.get("usage") or {})
+            case subjects.GATEWAY, EntryType.MODEL_ERROR if entry.get("failure") == FAILURE_BUDGET:
+                self.exceeded = str(entry.get("message"))
 
     def _keep(self, entry: Entry) -> Entry:
         self.size += len(repr(entry))

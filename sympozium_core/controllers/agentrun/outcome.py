@@ -93,6 +93,11 @@ def not_cancelled(claimed: Outcome) -> Outcome:
     )
 
 
+def out_of_budget(outcome: Outcome, because: str) -> Outcome:
+    """A run that failed after the gateway had met one of its limits, which no agent can take back or make up."""
+    return replace(outcome, reason=Reason.BUDGET_EXCEEDED, message=because)
+
+
 def _reason(value: object) -> Reason:
     """The agent names its own reason; what only the control plane can know, it cannot claim."""
     claimable = (Reason.MODEL_ERROR, Reason.TOOL_ERROR, Reason.BUDGET_EXCEEDED, Reason.TIMEOUT, Reason.CANCELLED)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import Any
 
 from sympozium_core.contracts.bus import BusUnavailable, LimitReached
 from sympozium_core.contracts.cluster import Object
@@ -19,6 +17,7 @@ from sympozium_core.controllers.agentrun.outcome import (
     from_pod,
     from_result,
     not_cancelled,
+    out_of_budget,
     taken_away,
     timed_out,
 )
@@ -38,7 +37,7 @@ async def tend(context: RunContext, run: Object) -> Result | None:
     plan, record = await context.plans.load(uid), await context.journals.read(uid)
     if record.result is not None:
         run = await _tell_of_tools(context, run, plan, record)
-        return await finished.end(context, run, _told(context, run, plan, record.result))
+        return await finished.end(context, run, _told(context, run, plan, record, from_result(record.result)))
     if run["spec"].get("cancel"):
         return await stop(context, run, cancelled("cancelled on request"))
     left = attempts.deadline_of(run, plan.limits.timeout) + context.settings.deadline_grace - context.clock.now()
@@ -66,13 +65,15 @@ async def _was_made(context: RunContext, run: Object) -> bool:
     return int(status["attempt"]) in record.started if pod_ready.was_refused(run) else str(status["pod"]) in record.announced
 
 
-def _told(context: RunContext, run: Object, plan: RunPlan, result: Mapping[str, Any]) -> Outcome:
-    """What the agent says became of it. It cannot know why it was told to stop: after the deadline that is the reason."""
-    outcome = from_result(result)
+def _told(context: RunContext, run: Object, plan: RunPlan, record: Record, outcome: Outcome) -> Outcome:
+    """What the agent says became of it. It cannot know why it was told to stop: after the deadline that is the reason; nor, whoever
+    wrote it, why it was given no more answers."""
     timeout = plan.limits.timeout
     late = context.clock.now() >= attempts.deadline_of(run, timeout)
     if outcome.phase is Phase.CANCELLED and not run["spec"].get("cancel"):
         return timed_out(timeout) if late else not_cancelled(outcome)
+    if outcome.phase is Phase.FAILED and record.exceeded:
+        return out_of_budget(outcome, record.exceeded)
     return outcome
 
 
@@ -161,13 +162,15 @@ async def _after(context: RunContext, run: Object, status: PodStatus, plan: RunP
     await context.revoke(pod)
     await context.sandbox.stop(pod, grace=0)
     # The bridge may have appended its result between our look at the journal and our look at the pod.
-    result = (await context.journals.read(run["metadata"]["uid"])).result
-    if result is not None:
-        return await finished.end(context, run, _told(context, run, plan, result))
+    record = await context.journals.read(run["metadata"]["uid"])
+    if record.result is not None:
+        return await finished.end(context, run, _told(context, run, plan, record, from_result(record.result)))
     if status.lost:
         return await _after_loss(context, run, status)
     failures = int(status_of(run).get("failures") or 0) + 1
     outcome = from_pod(status, failures)
+    if record.exceeded:  # another pod would get no answer either
+        return await finished.end(context, run, out_of_budget(outcome, record.exceeded))
     worst = status.worst()
     if failures >= plan.limits.max_attempts or (worst is not None and worst.out_of_memory):
         return await finished.end(context, run, outcome)
