@@ -28,12 +28,27 @@ _FIELDS: Mapping[str, Mapping[str, str]] = {
         "agents.default.sandbox.image": "commands run in the sidecar of a skill, whose image counts",
     },
     "SympoziumPolicy": {
+        "sandboxPolicy.defaultImage": "commands run in the sidecar of a skill, whose image counts",
         "imagePolicy": "runs pull no images here, so there is nothing to restrict",
         "lifecyclePolicy": "runs with lifecycle hooks are refused in this version, so there is nothing to restrict",
         "modelPolicy.allowedNamespaces": "there are no models of a cluster in this version, so there is nothing to restrict",
     },
 }
 
+_ALWAYS: Mapping[str, Mapping[str, tuple[Any, str]]] = {
+    "SympoziumPolicy": {
+        "networkPolicy.allowDNS": (
+            False,
+            "pods of runs have no DNS: the names of allowedEgress are entries of their hosts file",
+        ),
+        "networkPolicy.allowEventBus": (True, "a run works by the event bus, and always reaches it"),
+        "sandboxPolicy.seccompProfile.type": (
+            "RuntimeDefault",
+            "every container has the profile of its runtime, RuntimeDefault",
+        ),
+    },
+}
+"""Fields of which one value is what is so for every run, and another changes nothing."""
 
 _WHERE: Mapping[str, Feature] = {"imagePullSecrets": "images", "imagePolicy": "images"}
 """Fields that act where the runtime has the feature."""
@@ -43,15 +58,25 @@ def not_yet(kind: str, spec: Mapping[str, Any], features: Collection[Feature]) -
     """A line for each field of `spec` (in normal form) that is set and does not act, or one for the whole kind."""
     if kind in _KINDS:
         return [f"stored, but {_KINDS[kind]}"]
-    return [
+    found = [
         f"spec.{path}: {because}"
         for path, because in _FIELDS.get(kind, {}).items()
-        if _is_set(spec, path) and _WHERE.get(path) not in features
+        if _is_set(_at(spec, path)) and _WHERE.get(path) not in features
     ]
+    others = [
+        f"spec.{path}: {because}"
+        for path, (always, because) in _ALWAYS.get(kind, {}).items()
+        if _at(spec, path) not in (None, always)
+    ]
+    return found + others
 
 
-def _is_set(spec: Mapping[str, Any], path: str) -> bool:
+def _at(spec: Mapping[str, Any], path: str) -> Any:
     value: Any = spec
     for name in path.split("."):
         value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def _is_set(value: Any) -> bool:
     return bool(value) and not (isinstance(value, Mapping) and value.get("enabled") is False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sympozium_core.contracts.plan import (
@@ -10,6 +11,7 @@ from sympozium_core.contracts.plan import (
     EgressRule,
     Identity,
     PodPlan,
+    Resources,
     RunPlan,
     SkillText,
     ToolPolicy,
@@ -22,11 +24,12 @@ from sympozium_core.planning.factory import label_value
 from sympozium_core.planning.identities import identity
 from sympozium_core.planning.inputs import RunInputs, SkillSource, default_of, model_of
 from sympozium_core.planning.limits import limits_of
-from sympozium_core.planning.policy import run_tools
+from sympozium_core.planning.policy import EffectivePolicy, run_tools
 from sympozium_core.planning.review import resources_of
 from sympozium_core.planning.runtime_class import runtime_class
 from sympozium_core.planning.sidecars import amounts, declared_tools, image_faults, is_served, sidecar, skill_faults
 from sympozium_core.planning.unavailable import notes, unavailable
+from sympozium_core.resources import quantities
 
 SHELL_SKILL = "shell"
 """Serves `execute_command` where no skill of the run does: every agent has that tool, if its policy lets it."""
@@ -87,11 +90,18 @@ def _attached(skills: tuple[SkillSource, ...], tools: ToolPolicy) -> tuple[Skill
     return tuple(skill for skill in skills if skill.name != SHELL_SKILL)
 
 
+def _within(resources: Resources, policy: EffectivePolicy) -> Resources:
+    """What is asked for was admitted; what is usual where nobody asks may be more than the policy lets a run have."""
+    cpu = float(quantities.amount(policy.max_cpu)) if policy.max_cpu else resources.cpu
+    memory = quantities.whole(policy.max_memory) if policy.max_memory else resources.memory
+    return replace(resources, cpu=min(resources.cpu, cpu), memory=min(resources.memory, memory))
+
+
 def _pod(
     inputs: RunInputs, skills: tuple[SkillSource, ...], identities: tuple[Identity, ...], opened: tuple[EgressRule, ...]
 ) -> PodPlan:
     run, instance, features = inputs.run, inputs.instance, inputs.sandbox.features
-    resources = amounts(resources_of(run, instance))
+    resources = _within(amounts(resources_of(run, instance)), inputs.policy)
     containers = [
         Container("bridge", "bridge", command=inputs.bridge_command),
         Container("agent", "agent", command=inputs.agent_command, resources=resources, workspace=True, skills=True),

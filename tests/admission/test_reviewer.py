@@ -173,6 +173,9 @@ async def test_a_dry_run_decides_the_same_and_stores_nothing(world: Any) -> None
         ("PersonaPack", {"personas": [{"name": "a", "systemPrompt": "b"}]}, "make nothing"),
         ("MCPServer", {"transportType": "http", "url": "http://127.0.0.1:1/mcp", "toolsPrefix": "m"}, "not started"),
         ("SympoziumPolicy", {"imagePolicy": {"allowedRegistries": ["a"]}}, "imagePolicy"),
+        ("SympoziumPolicy", {"networkPolicy": {"allowDNS": True}}, "have no DNS"),
+        ("SympoziumPolicy", {"networkPolicy": {"allowEventBus": False}}, "always reaches it"),
+        ("SympoziumPolicy", {"sandboxPolicy": {"seccompProfile": {"type": "Unconfined"}}}, "RuntimeDefault"),
     ],
 )
 async def test_what_does_not_act_yet_is_said(world: Any, kind: str, spec: dict[str, Any], fragment: str) -> None:

@@ -160,6 +160,12 @@ def test_the_run_overrides_and_inherits_field_by_field(inputs: Make) -> None:
     assert (other.model.provider, other.model.secret) == ("ollama", "")
 
 
+def test_what_nobody_asks_for_is_no_more_than_the_policy_allows(inputs: Make) -> None:
+    plan = make_plan(inputs(policy={"sandboxPolicy": {"maxCPU": "250m", "maxMemory": "64Mi"}}))
+    agent = next(container for container in plan.pod.containers if container.role == "agent")
+    assert (agent.resources.cpu, agent.resources.memory) == (0.25, 64 * 1024 * 1024)
+
+
 def test_skill_parameters_become_environment(inputs: Make) -> None:
     skill = SkillSource(
         "git", {"spec": {"skills": [], "sidecar": {"image": "x"}}}, {"repo": "a/b", "base-branch": "main"}, ("serve",)
