@@ -90,7 +90,7 @@ def _test(arguments: argparse.Namespace) -> int:
         print(f"policy {policy.name}: the run is {'admitted' if passes else 'refused'}")
         for refusal in refusals:
             print(f"  - {printable(refusal)}")
-    calls = arguments.call or _known_tools()
+    calls = arguments.call or _known_tools(tools)
     _print_decisions(tools, calls)
     if arguments.call:
         passes = passes and all(tools.decide(tool).action == "allow" for tool in calls)
@@ -152,8 +152,11 @@ def _explain(arguments: argparse.Namespace) -> int:
         asked = (found["spec"].get("requestedBy") or {}).get("username") or "an unknown user"
         template = f", template {stamp['template']}" if stamp.get("template") else ""
         print(f"admitted for {printable(asked)} under policy {stamp['name']}{template} (digest {stamp['digest']})")
-        _print_decisions(tool_policy_from_json(stamp["tools"]), _known_tools())
+        tools = tool_policy_from_json(stamp["tools"])
+        _print_decisions(tools, _known_tools(tools))
         _print_calls(entries)
+        if not target.embedded:
+            print("\nwhat it called is in its journal, which this version serves on one machine only")
         return Exit.OK
 
     return run_async(show)
@@ -182,10 +185,12 @@ def _print_decisions(tools: ToolPolicy, names: Sequence[str]) -> None:
     )
 
 
-def _known_tools() -> list[str]:
+def _known_tools(tools: ToolPolicy) -> list[str]:
+    """Those of the core, and what else the rules call by its name."""
     from sympozium_core.names import Tool
 
-    return [str(tool) for tool in Tool]
+    named = [rule.tool for policy in (tools, *tools.narrowed_by) for rule in policy.rules if not set(rule.tool) & set("*?")]
+    return list(dict.fromkeys((*map(str, Tool), *named)))
 
 
 def _policies(places: list[str]) -> list[Manifest]:

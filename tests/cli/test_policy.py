@@ -52,6 +52,7 @@ def test_a_policy_alone(alone: Any, tmp_path: Path) -> None:
     assert rows["execute_command"] == ["deny", "policy readers: a rule says deny for execute_command"]
     assert rows["read_file"][0] == "allow"
     assert alone("policy", "test", "default", "--call", "execute_command", code=5).rows[1][:2] == ["execute_command", "ask"]
+    assert ["memory_store", "allow"] in [row[:2] for row in alone("policy", "test", "restrictive").rows]
     assert alone("policy", "test", "default", "--call", "read_file").rows[1][:2] == ["read_file", "allow"]
 
 
