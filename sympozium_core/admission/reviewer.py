@@ -10,12 +10,17 @@ from sympozium_core.admission.not_yet import not_yet
 from sympozium_core.admission.references import References, references
 from sympozium_core.contracts.cluster import Invalid, Review, Verdict
 from sympozium_core.errors import Cause
-from sympozium_core.names import GROUP
+from sympozium_core.names import GROUP, SYSTEM_NAMESPACE
 from sympozium_core.resources import load
-from sympozium_core.resources.kinds import AGENT_RUN, SKILL_PACK, SYMPOZIUM_INSTANCE
+from sympozium_core.resources.kinds import AGENT_RUN, SKILL_PACK, SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY
 
 CONTROL_PLANE = "system:sympozium:"
 """How the names of the embedded control plane's own users begin."""
+_NOT_AT_HOME = Cause(
+    "spec.mandatory",
+    f"acts in namespace {SYSTEM_NAMESPACE} alone",
+    "apply the policy there, or leave it out and name it in an instance",
+)
 EMBEDDED = frozenset((f"{CONTROL_PLANE}controller",))
 
 
@@ -49,6 +54,8 @@ class Reviewer:
     async def _other(self, review: Review, loaded: load.Loaded[Any]) -> Verdict:
         normal = loaded.normal
         causes = skillpack.causes(normal) if review.kind == SKILL_PACK else []
+        if review.kind == SYMPOZIUM_POLICY and review.namespace != SYSTEM_NAMESPACE and normal["spec"].get("mandatory"):
+            causes.append(_NOT_AT_HOME)
         new = references(review.kind, normal["spec"])
         if review.operation == "UPDATE":
             new = new.beyond(_before(review))

@@ -151,7 +151,8 @@ def _explain(arguments: argparse.Namespace) -> int:
             return Exit.OK
         asked = (found["spec"].get("requestedBy") or {}).get("username") or "an unknown user"
         template = f", template {stamp['template']}" if stamp.get("template") else ""
-        print(f"admitted for {printable(asked)} under policy {stamp['name']}{template} (digest {stamp['digest']})")
+        beside = f", and {', '.join(stamp['mandatory'])}, mandatory here" if stamp.get("mandatory") else ""
+        print(f"admitted for {printable(asked)} under policy {stamp['name']}{template}{beside} (digest {stamp['digest']})")
         tools = tool_policy_from_json(stamp["tools"])
         _print_decisions(tools, _known_tools(tools))
         _print_calls(entries)

@@ -82,6 +82,7 @@ EVERYWHERE: Final[Mapping[str, tuple[Right, ...]]] = {
         _right(kinds.NETWORK_POLICY, (*READ, "create", "update", "patch", "delete"), "what a run's pod may reach"),
         _right(kinds.ENDPOINT_SLICE, READ, "where the API server is, for runs whose skills may reach it"),
         _right(kinds.PERSISTENT_VOLUME_CLAIM, (*READ, "create", "patch"), "an instance's memory"),
+        _right(kinds.NAMESPACE, ("get",), "by whose labels a policy is mandatory in it"),
         _right(kinds.STORAGE_CLASS, READ, "whether a volume of it can hold a database"),
         _right(kinds.TOKEN_REVIEW, ("create",), "whose pod connects to the bus"),
         Right(
@@ -98,7 +99,9 @@ EVERYWHERE: Final[Mapping[str, tuple[Right, ...]]] = {
         _right(kinds.SECRET, ("get",), "the key of a run's model, which is in the run's namespace"),
     ),
     WEBHOOK: (
-        _ours(("get",), "what a run refers to", SYMPOZIUM_INSTANCE, SKILL_PACK, SYMPOZIUM_POLICY),
+        _ours(("get",), "what a run refers to", SYMPOZIUM_INSTANCE, SKILL_PACK),
+        _ours(("get", "list"), "the policy of a run, and those that are mandatory", SYMPOZIUM_POLICY),
+        _right(kinds.NAMESPACE, ("get",), "by whose labels a policy is mandatory in it"),
         _right(kinds.SUBJECT_ACCESS_REVIEW, ("create",), "whether a writer may do what the control plane would do for him"),
     ),
 }

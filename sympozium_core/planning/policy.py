@@ -64,6 +64,10 @@ class EffectivePolicy:
     """The most that a run may use: ``maxTokens``, ``maxTurns``, ``maxToolCalls``; what is not there is open."""
     timeout: str = ""
     """The longest time limit of a run."""
+    network_limited: bool = False
+    """It says something of the network: what it does not list is closed, also where another policy lists it."""
+    parts: tuple[EffectivePolicy, ...] = ()
+    """Where several policies hold: each by itself, the one that the instance names first. Each gives its own reasons (`mandatory.both`)."""
 
 
 def effective_policy(name: str, spec: Mapping[str, Any]) -> EffectivePolicy:
@@ -90,6 +94,7 @@ def effective_policy(name: str, spec: Mapping[str, Any]) -> EffectivePolicy:
         allowed_registries=_listed((spec.get("imagePolicy") or {}).get("allowedRegistries")),
         allowed_egress=tuple(Destination(rule["host"], rule.get("port")) for rule in network.get("allowedEgress") or ()),
         network_open=network.get("denyAll") is False,
+        network_limited=bool(network),
         host_mounts=bool(sandbox.get("allowHostMounts")),
         limits={name: most for name, most in limits.items() if name != "timeout"},
         timeout=limits.get("timeout") or "",

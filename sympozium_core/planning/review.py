@@ -10,6 +10,7 @@ from sympozium_core.contracts.sandbox import ALL_PROMISES
 from sympozium_core.errors import Cause
 from sympozium_core.planning.inputs import SandboxFacts, default_of, model_of
 from sympozium_core.planning.limits import limit_faults
+from sympozium_core.planning.mandatory import parts_of
 from sympozium_core.planning.policy import EffectivePolicy
 from sympozium_core.planning.runtime_class import runtime_class_faults
 from sympozium_core.resources import quantities
@@ -18,7 +19,13 @@ from sympozium_core.resources import quantities
 def review_run(
     run: Mapping[str, Any], instance: Mapping[str, Any], policy: EffectivePolicy, sandbox: SandboxFacts
 ) -> list[Cause]:
-    """Every reason why `policy` refuses this run; empty when it may be. All objects in normal form."""
+    """Every reason why `policy` refuses this run; empty when it may be. All objects in normal form. Where several policies hold, each says why by
+    its own name; what they leave no room for together is found last."""
+    found = [cause for part in parts_of(policy) for cause in _by(part, run, instance, sandbox)]
+    return found or runtime_class_faults(run, instance, policy, sandbox)
+
+
+def _by(policy: EffectivePolicy, run: Mapping[str, Any], instance: Mapping[str, Any], sandbox: SandboxFacts) -> list[Cause]:
     return [
         *_isolation(policy, sandbox),
         *runtime_class_faults(run, instance, policy, sandbox),

@@ -11,6 +11,7 @@ from sympozium_core.contracts.sandbox import Feature
 from sympozium_core.errors import Cause
 from sympozium_core.planning.identities import identity_faults
 from sympozium_core.planning.inputs import RunInputs, SandboxFacts, SkillSource
+from sympozium_core.planning.mandatory import parts_of
 from sympozium_core.resources import quantities
 
 SECRETS = "/secrets"
@@ -102,22 +103,19 @@ def skill_faults(inputs: RunInputs) -> list[Cause]:
 
 
 def image_faults(inputs: RunInputs) -> list[Cause]:
-    """Images that the policy does not let in."""
-    allowed = inputs.policy.allowed_registries
-    if allowed is None:
-        return []
-    found = []
-    for skill in inputs.skills:
-        image = (_started_by(skill, inputs.sandbox) or ("", ()))[0]
-        if image and not any(_comes_from(image, place) for place in allowed):
-            found.append(
-                Cause(
-                    "spec.skills",
-                    f"policy {inputs.policy.name} does not allow image {image!r} of skill {skill.name!r}",
-                    f"it allows {', '.join(allowed) or 'none'}",
-                )
-            )
-    return found
+    """Images that a policy does not let in."""
+    images = [(skill.name, (_started_by(skill, inputs.sandbox) or ("", ()))[0]) for skill in inputs.skills]
+    return [
+        Cause(
+            "spec.skills",
+            f"policy {policy.name} does not allow image {image!r} of skill {skill!r}",
+            f"it allows {', '.join(policy.allowed_registries) or 'none'}",
+        )
+        for policy in parts_of(inputs.policy)
+        if policy.allowed_registries is not None
+        for skill, image in images
+        if image and not any(_comes_from(image, place) for place in policy.allowed_registries)
+    ]
 
 
 def _started_by(skill: SkillSource, sandbox: SandboxFacts) -> tuple[str, tuple[str, ...]] | None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from sympozium_core import names
 from sympozium_core.admission.lookup import Governed
-from sympozium_core.contracts.builtin_kinds import SECRET
+from sympozium_core.contracts.builtin_kinds import NAMESPACE, SECRET
 from sympozium_core.contracts.cluster import Forbidden, NotFound, ResourceType
 from sympozium_core.contracts.skill import Skill
 from sympozium_core.errors import Cause, Refused
 from sympozium_core.planning.egress import names_in
 from sympozium_core.planning.inputs import RunInputs, SandboxFacts, skill_refs
+from sympozium_core.planning.mandatory import both
 from sympozium_core.planning.plan import SHELL_SKILL
 from sympozium_core.planning.policy import DEFAULT_POLICY, EffectivePolicy, effective_policy
 from sympozium_core.planning.skills import LEGACY_PREFIX, FoundSkill, attach
@@ -31,8 +32,11 @@ from sympozium_core.registry.relay import Relay
 from sympozium_core.resources import load
 from sympozium_core.resources.builtin import builtin_policy
 from sympozium_core.resources.kinds import SKILL_PACK, SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY
+from sympozium_core.resources.label_selector import selects
 from sympozium_core.sidecar.interpreter import python_command
 
+LABEL_NAMESPACE = "kubernetes.io/metadata.name"
+"""Kubernetes gives every namespace its name as a label."""
 MAX_NAMES = 4096
 """Instances of which is remembered what policy they named last."""
 
@@ -79,10 +83,11 @@ class Directory:
         return await self._sandbox()
 
     async def governed(self, namespace: str, name: str) -> Governed | None:
-        """Both are read now, and at the same time: an instance seldom names another policy than it did last."""
+        """All are read now, and at the same time: an instance seldom names another policy than it did last."""
         key = f"{namespace}/{name}"
         likely = self._policy_names.get(key)
         ahead = asyncio.ensure_future(self.policy(namespace, likely)) if likely else None
+        mandatory = asyncio.ensure_future(self._mandatory(namespace))
         try:
             instance = await self._normal(SYMPOZIUM_INSTANCE, namespace, name)
             if instance is None:
@@ -90,11 +95,13 @@ class Directory:
             policy = instance["spec"].get("policyRef") or DEFAULT_POLICY
             self._policy_names.put(key, policy)
             found = ahead if ahead is not None and policy == likely else self.policy(namespace, policy)
-            return Governed(instance, policy, await found)
+            named = await found
+            return Governed(instance, policy, both(named, await mandatory) if named is not None else None)
         finally:
-            if ahead is not None:
-                ahead.cancel()
-                await asyncio.gather(ahead, return_exceptions=True)
+            begun = [task for task in (ahead, mandatory) if task is not None]
+            for task in begun:
+                task.cancel()
+            await asyncio.gather(*begun, return_exceptions=True)
 
     async def policy(self, namespace: str, name: str) -> EffectivePolicy | None:
         builtin = builtin_policy(name)
@@ -102,6 +109,25 @@ class Directory:
         if found is None and builtin is not None:
             found = load.normalise(builtin)
         return effective_policy(name, found["spec"]) if found is not None else None
+
+    async def _mandatory(self, namespace: str) -> list[EffectivePolicy]:
+        """Those of the control plane's namespace that select this one, by name. The namespace is looked at only where there are any."""
+        found = [policy for policy in await self._system_policies() if (policy.get("spec") or {}).get("mandatory") is not None]
+        if not found:
+            return []
+        place = await self._get(NAMESPACE, None, namespace) or {"metadata": {}}
+        labels = {**(place["metadata"].get("labels") or {}), LABEL_NAMESPACE: namespace}
+        normal = [load.normalise(policy) for policy in sorted(found, key=lambda policy: str(policy["metadata"]["name"]))]
+        return [
+            effective_policy(policy["metadata"]["name"], policy["spec"])
+            for policy in normal
+            if selects(policy["spec"]["mandatory"]["namespaceSelector"], labels)
+        ]
+
+    async def _system_policies(self) -> Sequence[Mapping[str, Any]]:
+        if (cache := self._cache(SYMPOZIUM_POLICY)) is not None:
+            return cache.all(names.SYSTEM_NAMESPACE)
+        return (await self._cluster.list(SYMPOZIUM_POLICY, names.SYSTEM_NAMESPACE)).items
 
     async def secret_exists(self, namespace: str, name: str) -> bool:
         try:
@@ -180,7 +206,7 @@ class Directory:
         informer = self._followed.get(kind)
         return informer.cache if informer is not None and informer.synced.is_set() and not informer.problem else None
 
-    async def _get(self, kind: ResourceType, namespace: str, name: str) -> dict[str, Any] | None:
+    async def _get(self, kind: ResourceType, namespace: str | None, name: str) -> dict[str, Any] | None:
         try:
             return await self._cluster.get(kind, namespace, name)
         except NotFound:

@@ -16,6 +16,7 @@ from pydantic import Field
 from sympozium_core.resources.conditions import Condition
 from sympozium_core.resources.execution import RunLimits, SeccompProfile
 from sympozium_core.resources.fields import Count, Duration, LabelName, Port, Quantity, Text, ToolPattern
+from sympozium_core.resources.label_selector import LabelSelector
 from sympozium_core.resources.strictness import Loose, Resource, Strict
 
 Action = Literal["allow", "ask", "deny"]
@@ -91,6 +92,14 @@ class LifecyclePolicy(Strict):
     """Kubernetes resources to which lifecycle hooks may have no rights."""
 
 
+class Mandatory(Strict):
+    """Of a policy in the control plane's own namespace: it holds for every run in the namespaces that it selects, beside the policy that the
+    run's instance names. What either refuses is refused."""
+
+    namespace_selector: LabelSelector = LabelSelector()
+    """By the namespaces' labels, of which ``kubernetes.io/metadata.name`` is their name; all of them when it says nothing."""
+
+
 class PolicyLimits(RunLimits):
     """The most that a run may use; a run may ask for less, and for more than what holds where nobody says anything."""
 
@@ -110,6 +119,7 @@ class PolicySpec(Strict):
     image_policy: ImagePolicy | None = None
     lifecycle_policy: LifecyclePolicy | None = None
     limits: PolicyLimits | None = None
+    mandatory: Mandatory | None = None
 
 
 class PolicyStatus(Loose):

@@ -186,6 +186,22 @@ async def test_what_does_not_act_yet_is_said(world: Any, kind: str, spec: dict[s
     assert any(fragment in warning for warning in world.warnings)
 
 
+async def test_a_policy_is_mandatory_from_the_system_namespace_alone(world: Any) -> None:
+    def policy(namespace: str) -> dict[str, Any]:
+        metadata = {"name": "strict", "namespace": namespace}
+        spec = {"mandatory": {}, "modelPolicy": {"allowedModels": ["none-such"]}}
+        return {"apiVersion": names.API_VERSION, "kind": "SympoziumPolicy", "metadata": metadata, "spec": spec}
+
+    kind = kinds.find("SympoziumPolicy")
+    with pytest.raises(Forbidden, match=f"spec.mandatory: acts in namespace {names.SYSTEM_NAMESPACE} alone"):
+        await world.alice.create(kind, policy("default"))
+    await world.instance()
+    await world.alice.create(AGENT_RUN, world.run_object(), dry_run=True)
+    await world.alice.create(kind, policy(names.SYSTEM_NAMESPACE))
+    with pytest.raises(Forbidden, match="policy strict does not allow model"):
+        await world.alice.create(AGENT_RUN, world.run_object())
+
+
 async def test_memory_of_an_instance_is_said_unless_it_is_off(world: Any) -> None:
     await world.instance(memory={"enabled": True})
     assert any("memory" in warning for warning in world.warnings)

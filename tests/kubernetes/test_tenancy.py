@@ -13,6 +13,7 @@ import pytest
 from sympozium_core.testing.servers.script import from_data
 from tests.kubernetes import runs
 from tests.kubernetes.attacking import attack, attack_bus, reached
+from tests.kubernetes.installed import HOME
 from tests.kubernetes.kubectl import Kubectl, eventually
 from tests.kubernetes.runs import Model
 
@@ -218,3 +219,25 @@ def test_a_memory_is_the_namespaces_own(tenants: Tenants) -> None:
 def test_the_other_tenants_run_went_on(tenants: Tenants) -> None:
     status = runs.status(tenants.other, "work")
     assert (status["phase"], status["attempt"]) == ("Running", 1)
+
+
+def test_what_is_mandatory_in_one_namespace_is_not_in_another(tenants: Tenants) -> None:
+    """Her policy lets her runs use what they like; the cluster's own, which she cannot write, does not."""
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": tenants.own.namespace}}
+    policy = {
+        "apiVersion": "sympozium.ai/v1alpha1",
+        "kind": "SympoziumPolicy",
+        "metadata": {"name": "frugal-tenants"},
+        "spec": {"mandatory": {"namespaceSelector": selector}, "limits": {"maxTokens": 1000}},
+    }
+    greedy = runs.run("greedy", "wait", limits={"maxTokens": 1001})
+    system = tenants.own.within(HOME)
+    system.apply(policy)
+    try:
+        assert "1001 is more than policy frugal-tenants allows" in tenants.own.apply_refused(greedy)
+        tenants.other("apply", "--dry-run=server", "-f", "-", stdin=json.dumps(greedy))
+        assert f"acts in namespace {HOME} alone" in tenants.own.apply_refused(policy)
+        code, _ = tenants.alice("delete", "sympoziumpolicy", "frugal-tenants", f"--namespace={HOME}")
+        assert code
+    finally:
+        system("delete", "sympoziumpolicy", "frugal-tenants")

@@ -10,9 +10,10 @@ from typing import Any, cast
 
 import pytest
 
-from sympozium_core.contracts.cluster import Cluster, NotFound, Object, ResourceType, Unavailable, User
+from sympozium_core.contracts.cluster import Cluster, ListPage, NotFound, Object, ResourceType, Unavailable, User
 from sympozium_core.contracts.skill import Skill
 from sympozium_core.embedded.store import Store
+from sympozium_core.names import SYSTEM_NAMESPACE
 from sympozium_core.planning.inputs import SandboxFacts
 from sympozium_core.processes.directory import Directory
 from sympozium_core.reconcile.informer import Informer
@@ -40,6 +41,23 @@ class Shelf:
             "metadata": {"name": name, "namespace": "team"},
             "spec": spec,
         }
+
+    def label(self, **labels: str) -> None:
+        """The namespace."""
+        found = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team", "labels": labels}}
+        self.objects["Namespace", None, "team"] = found
+
+    def demand(self, name: str, selector: dict[str, Any], **spec: Any) -> None:
+        """A policy that is mandatory in the namespaces that it selects."""
+        metadata = {"name": name, "namespace": SYSTEM_NAMESPACE}
+        spec["mandatory"] = {"namespaceSelector": selector}
+        api = "sympozium.ai/v1alpha1"
+        policy = {"apiVersion": api, "kind": "SympoziumPolicy", "metadata": metadata, "spec": spec}
+        self.objects["SympoziumPolicy", SYSTEM_NAMESPACE, name] = policy
+
+    async def list(self, kind: ResourceType, namespace: str | None = None) -> ListPage:
+        self.reads.append(f"{kind.kind} {namespace}/*")
+        return ListPage([obj for (k, place, _), obj in self.objects.items() if (k, place) == (kind.kind, namespace)], "1")
 
     async def get(self, kind: ResourceType, namespace: str | None, name: str) -> Object:
         self.reads.append(f"{kind.kind} {namespace}/{name}")
@@ -81,7 +99,7 @@ async def test_an_instance_and_its_policy_are_read_at_once_the_second_time(shelf
     shelf.at_once = 0
     assert await limit(directory) == ("wide", 7)
     assert shelf.at_once == 3, "the instance, and the policy in either place"
-    assert len(shelf.reads) == 6, "nothing is remembered but a name"
+    assert len(shelf.reads) == 8, "nothing is remembered but a name; what is mandatory is asked for each time"
 
 
 async def test_a_policy_that_was_changed_holds_at_once(shelf: Shelf, directory: Directory) -> None:
@@ -102,6 +120,53 @@ async def test_an_instance_that_is_gone(shelf: Shelf, directory: Directory) -> N
     await limit(directory)
     del shelf.objects["SympoziumInstance", "team", "agent"]
     assert await directory.governed("team", "agent") is None
+
+
+STRICT = {"subagentPolicy": {"maxConcurrent": 2}}
+
+
+@pytest.mark.parametrize(
+    ("selector", "selected"),
+    [
+        ({}, True),
+        ({"matchLabels": {"kubernetes.io/metadata.name": "team"}}, True),
+        ({"matchLabels": {"kubernetes.io/metadata.name": "other"}}, False),
+        ({"matchLabels": {"stage": "production"}}, True),
+        ({"matchLabels": {"stage": "production", "tier": "1"}}, False),
+        ({"matchExpressions": [{"key": "stage", "operator": "In", "values": ["test", "production"]}]}, True),
+        ({"matchExpressions": [{"key": "stage", "operator": "In", "values": ["test"]}]}, False),
+        ({"matchExpressions": [{"key": "stage", "operator": "NotIn", "values": ["production"]}]}, False),
+        ({"matchExpressions": [{"key": "tier", "operator": "NotIn", "values": ["1"]}]}, True),
+        ({"matchExpressions": [{"key": "stage", "operator": "Exists"}]}, True),
+        ({"matchExpressions": [{"key": "tier", "operator": "Exists"}]}, False),
+        ({"matchExpressions": [{"key": "tier", "operator": "DoesNotExist"}]}, True),
+        ({"matchExpressions": [{"key": "stage", "operator": "DoesNotExist"}]}, False),
+    ],
+)
+async def test_a_mandatory_policy_holds_where_it_selects(
+    shelf: Shelf, directory: Directory, selector: dict[str, Any], selected: bool
+) -> None:
+    shelf.label(stage="production")
+    shelf.demand("everywhere", selector, **STRICT)
+    assert await limit(directory) == ("wide", 2 if selected else 7)
+
+
+async def test_a_mandatory_policy_is_not_shadowed_by_one_of_its_name_and_does_not_widen(
+    shelf: Shelf, directory: Directory
+) -> None:
+    shelf.demand("wide", {}, **STRICT)
+    assert await limit(directory) == ("wide", 2)
+    shelf.put("SympoziumInstance", "agent", policyRef="narrow", provider={"name": "openai", "model": "m"})
+    assert await limit(directory) == ("narrow", 1)
+
+
+async def test_a_namespace_is_looked_at_only_where_something_is_mandatory(shelf: Shelf, directory: Directory) -> None:
+    shelf.put("SympoziumPolicy", "wide", mandatory={"namespaceSelector": {}}, subagentPolicy={"maxConcurrent": 7})
+    await limit(directory)
+    assert not any(read.startswith("Namespace") for read in shelf.reads), "one of a tenant's own is not"
+    shelf.demand("everywhere", {}, **STRICT)
+    await limit(directory)
+    assert "Namespace None/team" in shelf.reads
 
 
 class Followed:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sympozium_core.contracts.builtin_kinds import CONFIG_MAP
-from sympozium_core.contracts.cluster import NotFound, Object, ResourceType
+from sympozium_core.contracts.cluster import ListPage, NotFound, Object, ResourceType
 from sympozium_core.processes import shared_reads
 from sympozium_core.processes.shared_reads import SharedReads
 
@@ -28,6 +28,9 @@ class Slow:
         if read is None:
             raise NotFound("it is not there")
         return read
+
+    async def list(self, kind: ResourceType, namespace: str | None = None) -> ListPage:
+        return ListPage([await self.get(kind, namespace, "")], "1")
 
 
 def ask(shared: SharedReads, name: str = "a") -> asyncio.Task[Any]:
@@ -102,3 +105,15 @@ async def test_who_gives_up_leaves_the_others_their_answer() -> None:
     assert await asyncio.gather(*asked[1:]) == [{"n": 0}] * 2
     with pytest.raises(asyncio.CancelledError):
         await asked[0]
+
+
+async def test_lists_are_shared_too_and_no_object_is_taken_for_one() -> None:
+    slow = Slow()
+    shared = SharedReads(slow)
+    lists = [asyncio.create_task(shared.list(CONFIG_MAP, "default")) for _ in range(3)]
+    one = ask(shared)
+    await turn()
+    assert slow.reads == 2
+    slow.through.set()
+    assert [found.items for found in await asyncio.gather(*lists)] == [[{"n": 0}]] * 3
+    assert await one == {"n": 0}

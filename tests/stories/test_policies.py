@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sympozium_core.contracts.cluster import ApiError
+from sympozium_core.names import SYSTEM_NAMESPACE
 from sympozium_core.testing.conversations import command, told, turns
 from sympozium_core.testing.embedded import OpenPlane, furnish, phase_of
 from sympozium_core.testing.servers.openai import OpenAIServer
@@ -120,3 +121,23 @@ async def test_a_run_ends_when_its_tokens_are_used(open_plane: OpenPlane, model:
         asks = await plane.ended(await plane.run("for one turn", limits={"maxTurns": 1, "maxToolCalls": 0}))
         assert asks["status"]["reason"] == "BudgetExceeded"
         assert "limits.maxToolCalls" in asks["status"]["message"]
+
+
+async def test_a_mandatory_policy_holds_beside_the_one_that_is_named(open_plane: OpenPlane, model: OpenAIServer) -> None:
+    model.script = turns(Answer("", (command("echo hello"),)), Answer("I may not."))
+    mandatory = {
+        "apiVersion": "sympozium.ai/v1alpha1",
+        "kind": "SympoziumPolicy",
+        "metadata": {"name": "no-commands", "namespace": SYSTEM_NAMESPACE},
+        "spec": {"mandatory": {}, "toolGating": {"rules": [{"tool": "execute_command", "action": "deny"}]}},
+    }
+    async with open_plane() as plane:
+        await plane.apply(mandatory)
+        await furnish(plane, model)
+        ended = await plane.ended(await plane.run("say hello"))
+        assert "execute_command" not in offered(model)
+        assert "read_file" in offered(model)
+        assert "there is no tool 'execute_command'" in told(model)
+        stamp = ended["status"]["effectivePolicy"]
+        assert "policy no-commands: a rule says deny for execute_command" in str(stamp["tools"])
+        assert (stamp["name"], stamp["mandatory"]) == ("permissive", ["no-commands"])

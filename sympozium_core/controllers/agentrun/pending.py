@@ -60,6 +60,7 @@ def _stamp(context: RunContext, inputs: RunInputs, made: RunPlan) -> Mapping[str
         "effectivePolicy": {
             "name": inputs.policy.name,
             "template": inputs.policy.template,
+            "mandatory": [part.name for part in inputs.policy.parts[1:]] or None,
             "maxConcurrent": inputs.policy.max_concurrent,
             "digest": digest(tools),
             "tools": tools,
