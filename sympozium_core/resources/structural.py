@@ -35,6 +35,8 @@ def convert(schema: Mapping[str, Any], definitions: Mapping[str, Mapping[str, An
     if "anyOf" in schema:
         return _union(schema, definitions)
     made: Schema = {key: value for key, value in schema.items() if key in KEPT}
+    if "description" in made:
+        made["description"] = " ".join(made["description"].split())  # whoever shows it breaks its lines
     if "const" in schema:
         made["enum"] = [schema["const"]]
     if schema.get("type") == "object":

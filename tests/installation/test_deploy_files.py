@@ -89,6 +89,10 @@ class TestTemplate:
         with pytest.raises(ValueError, match="Helm"):
             self._lines({"a": "{{ b }}"}, {"a": "{{ b }}"})
 
+    @pytest.mark.parametrize("text", ["one\ntwo", "one\ntwo\n", "one\n\ntwo"])
+    def test_text_of_several_lines_stays_as_it_is(self, text: str) -> None:
+        assert yaml.safe_load(self._lines({"a": {"b": text, "c": 1}}, {"a": {"b": text, "c": 1}})) == {"a": {"b": text, "c": 1}}
+
     @pytest.mark.parametrize("text", ["yes", "1", "1.0", "null", "a: b", "- a", "'", "", "#", "0x1", "~", "1e3", "2026-01-01"])
     def test_a_word_stays_a_word(self, text: str) -> None:
         assert yaml.safe_load(self._lines({"a": text}, {"a": text})) == {"a": text}

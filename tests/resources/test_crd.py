@@ -226,6 +226,19 @@ def test_descriptions_come_from_the_models() -> None:
     spec = _schema(kinds.AGENT_RUN)["properties"]["spec"]["properties"]
     assert spec["cancel"]["description"] == "Ends the run within seconds; the only field that may change."
     assert spec["input"]["description"] == "The same as task."
+    for kind in kinds.OURS:
+        assert not [text for text in _descriptions(_schema(kind)) if text != " ".join(text.split())], "one line, however long"
+
+
+def _descriptions(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(node.get("description"), str):
+            yield node["description"]
+        for value in node.values():
+            yield from _descriptions(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _descriptions(value)
 
 
 def test_what_a_crd_cannot_say_is_refused_when_the_schema_is_made() -> None:

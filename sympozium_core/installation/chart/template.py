@@ -103,7 +103,8 @@ def _entry(key: str, indent: str, versions: Versions) -> list[str]:
     if len({_itself(value) for value in versions.values()}) > 1:
         return _with_choice(versions, partial(_entry, key, indent), _itself)
     if isinstance(first, str) and "\n" in first:
-        return [f"{head} |", *(f"{indent}  {line}".rstrip() for line in _filled(first).splitlines())]
+        block = "|" if first.endswith("\n") else "|-"
+        return [f"{head} {block}", *(f"{indent}  {line}".rstrip() for line in _filled(first).splitlines())]
     return [f"{head} {_scalar(first)}"]
 
 
