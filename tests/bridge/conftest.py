@@ -165,7 +165,7 @@ class World:
         return self.assigned.get(pod) if token == "secret-" + pod else None
 
     async def _resolve(self, uid: str, attempt: int) -> ModelTarget:
-        return ModelTarget("scripted", Endpoint("m"), self.attempt, self.deadline)
+        return ModelTarget("scripted", Endpoint("m"), self.attempt, self.deadline, self.plan.limits)
 
     async def _start(self, request: CallRequest) -> AsyncIterator[bytes]:
         self.starts += 1
