@@ -19,6 +19,7 @@ LABEL_COMPONENT = f"{GROUP}/component"
 LABEL_PERSONA_PACK = f"{GROUP}/persona-pack"
 LABEL_PERSONA = f"{GROUP}/persona"
 LABEL_BUILTIN = f"{GROUP}/builtin"
+LABEL_NAMESPACE_NAME = "kubernetes.io/metadata.name"  # of every namespace, given by Kubernetes: its name
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 LABEL_PART_OF = "app.kubernetes.io/part-of"
 MANAGED_BY = "sympozium"

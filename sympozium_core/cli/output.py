@@ -13,6 +13,7 @@ from typing import Any
 from sympozium_core.cli.printable import json_text, printable, printable_lines
 from sympozium_core.clock import parse_rfc3339
 from sympozium_core.contracts.cluster import ResourceType
+from sympozium_core.readable_yaml import written
 from sympozium_core.resources.columns import Column
 from sympozium_core.resources.kinds import columns
 
@@ -67,21 +68,9 @@ def print_documents(documents: Sequence[Any], form: str) -> None:
 
 
 def _write_yaml(documents: Sequence[Any]) -> None:
-    import yaml
-
-    class Dumper(yaml.SafeDumper):
-        """Writes text of several lines as a block, as people do, and what stands in two places twice."""
-
-        def ignore_aliases(self, data: Any) -> bool:
-            return True
-
-    def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
-
-    Dumper.add_representer(str, text)
-    made = yaml.dump_all(documents, Dumper=Dumper, sort_keys=False, allow_unicode=True)
+    made = written(documents, allow_unicode=True)
     if printable_lines(made) != made:  # YAML lets characters stand that turn the direction of writing
-        made = yaml.dump_all(documents, Dumper=Dumper, sort_keys=False)
+        made = written(documents)
     sys.stdout.write(made)
 
 

@@ -141,7 +141,7 @@ def _policy(namespace: str, name: str, selected: Mapping[str, str], egress: list
 def _bus_rule(bus: BusPlace) -> Object:
     if not bus.namespace:
         return _rule([{"ipBlock": {"cidr": cidr}} for cidr in bus.cidrs], (bus.port,))
-    pods: Object = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": bus.namespace}}}
+    pods: Object = {"namespaceSelector": {"matchLabels": {names.LABEL_NAMESPACE_NAME: bus.namespace}}}
     if bus.labels:
         pods["podSelector"] = {"matchLabels": dict(bus.labels)}
     return _rule([pods], (bus.port,))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sympozium_core.contracts.cluster import BadRequest, Forbidden, Object, ResourceType
 from sympozium_core.embedded.entries import Entry
-from sympozium_core.names import DEFAULT_NAMESPACE, SYSTEM_NAMESPACE
+from sympozium_core.names import DEFAULT_NAMESPACE, LABEL_NAMESPACE_NAME, SYSTEM_NAMESPACE
 
 NAMESPACE = ResourceType("", "v1", "Namespace", "namespaces", False, ("ns",), "namespace")
 BUILT_IN = (DEFAULT_NAMESPACE, SYSTEM_NAMESPACE)
@@ -12,7 +12,7 @@ BUILT_IN = (DEFAULT_NAMESPACE, SYSTEM_NAMESPACE)
 
 def implied(name: str) -> Object:
     """The Namespace object that nobody wrote; the label is the one that Kubernetes gives each of them."""
-    labels = {"kubernetes.io/metadata.name": name}
+    labels = {LABEL_NAMESPACE_NAME: name}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 

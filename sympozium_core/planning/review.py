@@ -22,7 +22,9 @@ def review_run(
     """Every reason why `policy` refuses this run; empty when it may be. All objects in normal form. Where several policies hold, each says why by
     its own name; what they leave no room for together is found last."""
     found = [cause for part in parts_of(policy) for cause in _by(part, run, instance, sandbox)]
-    return found or runtime_class_faults(run, instance, policy, sandbox)
+    if found or not policy.parts:
+        return found
+    return runtime_class_faults(run, instance, policy, sandbox)
 
 
 def _by(policy: EffectivePolicy, run: Mapping[str, Any], instance: Mapping[str, Any], sandbox: SandboxFacts) -> list[Cause]:

@@ -35,8 +35,6 @@ from sympozium_core.resources.kinds import SKILL_PACK, SYMPOZIUM_INSTANCE, SYMPO
 from sympozium_core.resources.label_selector import selects
 from sympozium_core.sidecar.interpreter import python_command
 
-LABEL_NAMESPACE = "kubernetes.io/metadata.name"
-"""Kubernetes gives every namespace its name as a label."""
 MAX_NAMES = 4096
 """Instances of which is remembered what policy they named last."""
 
@@ -116,7 +114,7 @@ class Directory:
         if not found:
             return []
         place = await self._get(NAMESPACE, None, namespace) or {"metadata": {}}
-        labels = {**(place["metadata"].get("labels") or {}), LABEL_NAMESPACE: namespace}
+        labels = {**(place["metadata"].get("labels") or {}), names.LABEL_NAMESPACE_NAME: namespace}
         normal = [load.normalise(policy) for policy in sorted(found, key=lambda policy: str(policy["metadata"]["name"]))]
         return [
             effective_policy(policy["metadata"]["name"], policy["spec"])

@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from sympozium_core import readable_yaml
 from sympozium_core.contracts.cluster import ResourceType
 from sympozium_core.resources import kinds, written_schema
 from sympozium_core.resources.load import model_of
@@ -127,21 +128,7 @@ def _texts(model: type[BaseModel]) -> dict[str, str]:
 
 def rendered(kind: ResourceType) -> str:
     """The file's content."""
-    import yaml
-
-    body = yaml.dump(definition(kind), Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=120)
-    return HEADER + body
-
-
-def _dumper() -> Any:
-    """Equal parts are written out in full: YAML aliases are for machines only."""
-    import yaml
-
-    class Plain(yaml.SafeDumper):
-        def ignore_aliases(self, data: Any) -> bool:
-            return True
-
-    return Plain
+    return HEADER + readable_yaml.written([definition(kind)], allow_unicode=True, width=120)
 
 
 def file_name(kind: ResourceType) -> str:
