@@ -46,6 +46,11 @@ _ALWAYS: Mapping[str, Mapping[str, tuple[Any, str]]] = {
             "RuntimeDefault",
             "every container has the profile of its runtime, RuntimeDefault",
         ),
+        "featureGates.sub-agents": (True, "no run starts another in this version, so there is nothing that the gate closes"),
+        "featureGates.browser-automation": (
+            True,
+            "no tool drives a browser in this version, so there is nothing that the gate closes",
+        ),
     },
 }
 """Fields of which one value is what is so for every run, and another changes nothing."""

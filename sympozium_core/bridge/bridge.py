@@ -25,6 +25,7 @@ from sympozium_core.bridge.result import acknowledge, append_result
 from sympozium_core.bridge.skill_texts import write_skills
 from sympozium_core.bridge.stopping import GRACE, Stopping, listen, obey
 from sympozium_core.bridge.task import task
+from sympozium_core.bridge.tightening import Tightening
 from sympozium_core.bridge.tool_server import ToolServer, container_name
 from sympozium_core.bus import subjects
 from sympozium_core.bus.journal import Journal
@@ -99,6 +100,7 @@ class _Run:
         self._artifacts = Artifacts(bus, plan.uid, agent.root, self._record)
         self._progress = Progress(agent.root, self._record)
         self._review = CallReview(plan.tools, plan.bridge_hooks)
+        self._tightening = Tightening(bus, plan.uid, pod.id, self._review)
         calls = ModelCalls(
             bus,
             plan.uid,
@@ -118,7 +120,8 @@ class _Run:
 
             for server in self._servers.values():
                 start(server.watch())
-            start(obey(self._bus, self._given.plan.uid, control, self._stopping))
+            start(obey(self._bus, self._given.plan.uid, control, self._stopping, self._tightening))
+            start(self._tightening.work())
             start(self._stopping.at(self._given.deadline))
             tokens = group.create_task(self._fetch_tokens())
             offer = await self._offer()

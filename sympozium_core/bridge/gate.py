@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 from sympozium_core.bridge.arguments import argument_error
 from sympozium_core.bridge.artifacts import Artifacts
 from sympozium_core.bridge.assignment import Assignment, Earlier
+from sympozium_core.bridge.bound_request import bound, rule_entry, shown_arguments
 from sympozium_core.bridge.offer import Offer
-from sympozium_core.bridge.policy import CallReview
+from sympozium_core.bridge.policy import NEEDS_APPROVAL, CallReview
 from sympozium_core.bridge.record import Record
 from sympozium_core.bridge.tool_server import ToolServer
+from sympozium_core.contracts.plan import ToolRule
 from sympozium_core.ipc import layout
 from sympozium_core.ipc.documents import parse_object
 from sympozium_core.ipc.fields import IDENTIFIER, ProtocolError
@@ -132,18 +134,19 @@ class Gate:
             self._answer(server, recorded)
         elif request.id in self._earlier.unknown:
             await self._hand_over(server, request, ToolResult(request.id, "unknown", UNKNOWN), time.monotonic())
-        elif (refused := self._refusal(server, request)) is not None:
-            await self._refused(request, refused)
-            self._answer(server, refused)
+        elif isinstance(judged := self._judge(server, request), ToolResult):
+            await self._refused(server, request, judged)
+            self._answer(server, judged)
         else:
-            await self._call(server, request)
+            await self._call(server, request, judged)
 
-    async def _call(self, server: str, request: ToolRequest) -> None:
+    async def _call(self, server: str, request: ToolRequest, rule: ToolRule) -> None:
         self.calls += 1
         deadline = min(request.deadline or self._assignment.deadline, self._assignment.deadline)
-        asked = replace(request, deadline=deadline)
+        asked = bound(replace(request, deadline=deadline), self._review.bound_argv(lambda: self._tool_call(server, request)))
         where = {"tool": request.tool, "server": server}
-        await self._record.append("tool.requested", call=request.id, **where, arguments=dict(request.arguments))
+        told = {"arguments": dict(request.arguments), **rule_entry(rule), **({"argv": asked.argv} if asked.argv else {})}
+        await self._record.append("tool.requested", call=request.id, **where, **told)
         started = time.monotonic()
         try:
             result = await self._servers[server].call(asked)
@@ -153,34 +156,38 @@ class Gate:
             result = replace(result, artifacts=await self._artifacts.keep(self._servers[server], result))
         await self._hand_over(server, request, result, started)
 
-    def _refusal(self, server: str, request: ToolRequest) -> ToolResult | None:
-        """Why the call is not made; None when it is."""
+    def _judge(self, server: str, request: ToolRequest) -> ToolResult | ToolRule:
+        """Why the call is not made; else the rule by which it is made."""
         limit = self._assignment.plan.limits.max_tool_calls
         served = self._offer.served.get(server)
-        status, content = "denied", ""
         if self.calls >= limit:
-            content = f"the run has made its {limit} tool calls"
-        elif served is None:
-            status, content = "error", f"the tool server {server} has not started"
-        elif because := self._review.denial(lambda: self._tool_call(server, request), request.tool):
-            content = because
+            return ToolResult(request.id, "denied", f"the run has made its {limit} tool calls")
+        if served is None:
+            return ToolResult(request.id, "error", f"the tool server {server} has not started")
+        rule = self._review.decision(lambda: self._tool_call(server, request), request.tool)
+        status, content = "denied", ""
+        if rule.action == "deny":
+            content = rule.because
+        elif rule.action == "ask":
+            content = f"{request.tool} {NEEDS_APPROVAL}" + (f" ({rule.because})" if rule.because else "")
         elif request.tool not in served:
             content = f"{server} serves no tool {request.tool!r}; it serves {', '.join(served) or 'none'}"
         elif wrong := argument_error(served[request.tool].parameters, request.arguments):
             status, content = "error", f"the arguments of {request.tool} do not fit: {wrong}"
         elif 0 < request.deadline <= time.time() or time.time() >= self._assignment.deadline:
             status, content = "timeout", "the deadline of the call had passed when it came"
-        return ToolResult(request.id, status, content) if content else None
+        return ToolResult(request.id, status, content) if content else rule
 
     def _tool_call(self, server: str, request: ToolRequest) -> ToolCall:
         from sympozium_core.hooks import ToolCall
 
         return ToolCall(self._assignment.plan.uid, request.id, request.tool, server, request.arguments)
 
-    async def _refused(self, request: ToolRequest, result: ToolResult) -> None:
+    async def _refused(self, server: str, request: ToolRequest, result: ToolResult) -> None:
         self._refusals += 1
         if self._refusals <= MAX_REFUSALS:
-            await self._record.append("tool.denied", call=request.id, tool=request.tool, because=result.content)
+            where = {"tool": request.tool, "server": server, "arguments": shown_arguments(request.arguments)}
+            await self._record.append("tool.denied", call=request.id, **where, because=result.content)
 
     async def _hand_over(self, server: str, request: ToolRequest, result: ToolResult, started: float) -> None:
         """To the journal and to the agent, which need not wait for the journal: a pod that is lost in between leaves a call of unknown

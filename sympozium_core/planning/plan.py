@@ -16,6 +16,7 @@ from sympozium_core.contracts.plan import (
     SkillText,
     ToolPolicy,
     ToolServer,
+    UntoldCall,
 )
 from sympozium_core.errors import Cause, Refused
 from sympozium_core.names import NATIVE_TOOLS, Reason, Tool
@@ -61,7 +62,7 @@ def make_plan(inputs: RunInputs) -> RunPlan:
         system_prompt=spec.get("systemPrompt") or inputs.instance["spec"].get("systemPrompt") or DEFAULT_PROMPT,
         model=model_of(run, inputs.instance),
         tools=tools,
-        native_tools=tuple(tool for tool in NATIVE_TOOLS if tools.decide(tool).action == "allow"),
+        native_tools=tuple(tool for tool in NATIVE_TOOLS if tools.decide(tool, UntoldCall()).action == "allow"),
         servers=tuple(ToolServer(skill.name, declared_tools(skill)) for skill in served),
         limits=limits_of(run, inputs.instance, inputs.policy),
         sandbox=inputs.sandbox.name,

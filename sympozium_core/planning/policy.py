@@ -66,11 +66,13 @@ class EffectivePolicy:
     """The longest time limit of a run."""
     network_limited: bool = False
     """It says something of the network: what it does not list is closed, also where another policy lists it."""
+    namespace: str = ""
+    """Where it was found; empty for one that is built in."""
     parts: tuple[EffectivePolicy, ...] = ()
     """Where several policies hold: each by itself, the one that the instance names first. Each gives its own reasons (`mandatory.both`)."""
 
 
-def effective_policy(name: str, spec: Mapping[str, Any]) -> EffectivePolicy:
+def effective_policy(name: str, spec: Mapping[str, Any], namespace: str = "") -> EffectivePolicy:
     """`spec` is a SympoziumPolicy's spec in normal form (`resources.policy`)."""
     template = spec.get("template") or ""
     sandbox = spec.get("sandboxPolicy") or {}
@@ -80,6 +82,7 @@ def effective_policy(name: str, spec: Mapping[str, Any]) -> EffectivePolicy:
     limits = spec.get("limits") or {}
     return EffectivePolicy(
         name=name,
+        namespace=namespace,
         template=template,
         tools=_tools(name, template, spec),
         isolation_required=template in _ISOLATING_TEMPLATES or bool(sandbox.get("required")) or bool(kernel.get("required")),
@@ -128,10 +131,7 @@ def narrow(policy: ToolPolicy, tool_policy: Mapping[str, Any] | None, whose: str
 
 def _tools(name: str, template: str, spec: Mapping[str, Any]) -> ToolPolicy:
     gating = spec.get("toolGating") or {}
-    rules = [
-        ToolRule(rule["tool"], rule["action"], f"policy {name}: a rule says {rule['action']} for {rule['tool']}")
-        for rule in gating.get("rules") or []
-    ]
+    rules = [_rule(name, rule) for rule in gating.get("rules") or []]
     gates = spec.get("featureGates") or {}
     for gate, tools in GATED_TOOLS.items():
         if gates.get(gate) is False:
@@ -143,3 +143,9 @@ def _tools(name: str, template: str, spec: Mapping[str, Any]) -> ToolPolicy:
     default: Action = gating.get("defaultAction") or _TEMPLATE_DEFAULT.get(template, "allow")
     source = "toolGating.defaultAction" if gating.get("defaultAction") else f"template {template or 'Permissive'}"
     return ToolPolicy(default, f"policy {name}: {source} is {default}", tuple(rules))
+
+
+def _rule(name: str, rule: Mapping[str, Any]) -> ToolRule:
+    when = rule.get("when") or ""
+    because = f"policy {name}: a rule says {rule['action']} for {rule['tool']}" + (f" when {when}" if when else "")
+    return ToolRule(rule["tool"], rule["action"], because, when)

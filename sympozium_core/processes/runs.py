@@ -24,6 +24,8 @@ from sympozium_core.controllers.agentrun.credentials_call import CreateSubresour
 from sympozium_core.controllers.agentrun.journal import Journals
 from sympozium_core.controllers.agentrun.line import Line
 from sympozium_core.controllers.agentrun.plans import Plans
+from sympozium_core.controllers.agentrun.status import Stage, stage_of
+from sympozium_core.controllers.agentrun.tightening import PolicyChanges
 from sympozium_core.controllers.agentrun.warm import WarmPods
 from sympozium_core.controllers.memory_claims import MemoryClaims
 from sympozium_core.controllers.network_policies import BusPlace
@@ -94,6 +96,7 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
         informers = Informers(parts.cluster)
         runs = informers.of(AGENT_RUN, indexes=INDEXES)
         instances = informers.of(SYMPOZIUM_INSTANCE)
+        policies = informers.of(SYMPOZIUM_POLICY)
         events = EventRecorder(parts.cluster, "sympozium-controller", clock=parts.clock)
         supervisor = Supervisor()
         supervisor.add("informers", informers.run)
@@ -121,6 +124,7 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
             credentials = await serve_credentials(context, parts.on_cluster.create_subresource)
             stack.push_async_callback(credentials.close)
         wake.controller = _run_controller(context)
+        policies.on_change(PolicyChanges(context, wake.controller.enqueue).changed)
         await parts.pods.sweep(runs)
         work = Supervisor()
         work.add("agentruns", wake.controller.run)
@@ -171,6 +175,7 @@ def _context(
         plans=parts.plans,
         journals=Journals(parts.bus, parts.clock),
         gather=parts.directory.gather,
+        binding=parts.directory.binding,
         review_by_hooks=parts.directory.hooks,
         patch_plan=patch_plan,
         revoke=parts.pods.revoke,
@@ -178,6 +183,7 @@ def _context(
         events=events,
         clock=parts.clock,
         settings=parts.settings,
+        outdated={run["metadata"]["uid"] for run in runs.cache.all() if stage_of(run) is not Stage.ENDED},
         left_alone={run["metadata"]["uid"] for run in runs.cache.all()} if parts.only_new else set(),
     )
     return context

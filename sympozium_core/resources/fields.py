@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from sympozium_core.call_conditions import expression
 from sympozium_core.resources import cron, durations, object_names, quantities, timezones, tool_names
 from sympozium_core.resources.faults import Fault, shown
 
@@ -30,6 +31,15 @@ def _quantity(value: Any) -> Any:
         raise Fault(f"{shown(value)} is a fraction without quotes", f'write "{value}" or {round(value * 1000)}m')
     if isinstance(value, str):
         quantities.amount(value)
+    return value
+
+
+def _call_condition(value: str) -> str:
+    """Imports CEL, so it is asked only where there is a condition."""
+    try:
+        expression.condition(value)
+    except expression.BadCondition as error:
+        raise Fault(f"{shown(value)} is no condition: {error}", f"such as {expression.EXAMPLE}") from None
     return value
 
 
@@ -103,6 +113,12 @@ ToolPattern = Annotated[
     AfterValidator(tool_names.pattern),
     WithJsonSchema({"type": "string", "maxLength": tool_names.MAX_PATTERN, "pattern": tool_names.PATTERN}),
 ]
+CallCondition = Annotated[
+    str,
+    AfterValidator(_call_condition),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": expression.MAX_LENGTH}),
+]
+"""CEL over the arguments of a tool call; `call_conditions.expression` says what it sees."""
 Port = Annotated[int, Field(ge=1, le=MAX_PORT)]
 MAX_COUNT = 2**31 - 1
 Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]

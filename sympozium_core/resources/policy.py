@@ -15,7 +15,7 @@ from pydantic import Field
 
 from sympozium_core.resources.conditions import Condition
 from sympozium_core.resources.execution import RunLimits, SeccompProfile
-from sympozium_core.resources.fields import Count, Duration, LabelName, Port, Quantity, Text, ToolPattern
+from sympozium_core.resources.fields import CallCondition, Count, Duration, LabelName, Port, Quantity, Text, ToolPattern
 from sympozium_core.resources.label_selector import LabelSelector
 from sympozium_core.resources.strictness import Loose, Resource, Strict
 
@@ -27,10 +27,14 @@ class ToolGate(Strict):
     tool: ToolPattern
     action: Action
     """``ask`` waits for a person."""
+    when: CallCondition | None = None
+    """CEL: the rule is for the calls of which it is true. It sees ``args`` (the call's arguments), ``tool``, ``server``, and ``argv``: the words of an
+    ``execute_command`` whose command is free of shell operators, and is then run without a shell. What cannot be told of a call counts
+    against it: it passes no ``allow``, and meets every ``ask`` and ``deny``."""
 
 
 class ToolGating(Strict):
-    """The first rule that names a tool decides, else the default."""
+    """The first rule that names a tool, and whose condition holds, decides, else the default."""
 
     default_action: Action | None = None
     rules: list[ToolGate] = []

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from sympozium_core.bridge.policy import CallReview, denial
+from sympozium_core.bridge.policy import CallReview, decided
 from sympozium_core.contracts.plan import ToolPolicy, ToolRule
 from sympozium_core.errors import Permanent
 from sympozium_core.hooks import ToolCall, Veto, hookimpl
@@ -37,7 +37,7 @@ def plugin(monkeypatch):
     ],
 )
 def test_the_first_rule_that_fits_decides(policy, tool, denied):
-    assert bool(denial(policy, tool)) is denied
+    assert (decided(policy, tool).action != "allow") is denied
 
 
 def test_a_hook_sees_the_call_and_may_veto_it(plugin):
@@ -50,9 +50,9 @@ def test_a_hook_sees_the_call_and_may_veto_it(plugin):
 
     plugin.sympozium_tool_call = sympozium_tool_call
     review = CallReview(ToolPolicy(), ["a_bridge_plugin"])
-    assert review.denial(lambda: CALL, "execute_command") == "plugin a_bridge_plugin: not today"
+    assert review.decision(lambda: CALL, "execute_command").because == "plugin a_bridge_plugin: not today"
     harmless = replace(CALL, arguments={"command": "ls"})
-    assert review.denial(lambda: harmless, "execute_command") == ""
+    assert review.decision(lambda: harmless, "execute_command").action == "allow"
     assert seen == [CALL, harmless]
 
 
@@ -62,13 +62,13 @@ def test_a_hook_is_not_asked_about_what_the_policy_denies(plugin):
 
     plugin.sympozium_tool_call = hookimpl(specname="sympozium_tool_call")(no)
     review = CallReview(ToolPolicy("deny", "policy"), ["a_bridge_plugin"])
-    assert "denied by policy: policy" in review.denial(lambda: CALL, "execute_command")
+    assert "denied by policy: policy" in review.decision(lambda: CALL, "execute_command").because
 
 
 def test_a_call_is_not_made_up_for_hooks_that_look_at_none(plugin):
     plugin.sympozium_run_event = hookimpl(specname="sympozium_run_event")(lambda event: None)
     review = CallReview(ToolPolicy(), ["a_bridge_plugin"])
-    assert review.denial(lambda: pytest.fail("made up"), "execute_command") == ""
+    assert review.decision(lambda: pytest.fail("made up"), "execute_command").action == "allow"
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a path and a key"), SystemExit("a path and a key")])
@@ -79,7 +79,7 @@ def test_a_hook_that_fails_denies_and_the_agent_does_not_read_why(plugin, caplog
 
     plugin.sympozium_tool_call = sympozium_tool_call
     review = CallReview(ToolPolicy(), ["a_bridge_plugin"])
-    because = review.denial(lambda: CALL, "execute_command")
+    because = review.decision(lambda: CALL, "execute_command").because
     assert because == "plugin a_bridge_plugin failed, and a gate that fails is closed"
     assert "a path and a key" in caplog.text
 
@@ -92,7 +92,7 @@ def test_a_hook_that_answers_with_nonsense_denies(plugin, answer):
 
     plugin.sympozium_tool_call = sympozium_tool_call
     review = CallReview(ToolPolicy(), ["a_bridge_plugin"])
-    because = review.denial(lambda: CALL, "execute_command")
+    because = review.decision(lambda: CALL, "execute_command").because
     assert because.startswith(f"plugin a_bridge_plugin answered with {type(answer).__name__} instead of a Veto")
     assert "a gate that fails is closed" in because
 
@@ -101,7 +101,7 @@ def test_a_hook_that_answers_with_nonsense_denies(plugin, answer):
 def test_a_veto_without_words_denies(plugin, words):
     plugin.sympozium_tool_call = hookimpl(specname="sympozium_tool_call")(lambda call: Veto(words))
     review = CallReview(ToolPolicy(), ["a_bridge_plugin"])
-    assert review.denial(lambda: CALL, "execute_command").startswith("plugin a_bridge_plugin: ")
+    assert review.decision(lambda: CALL, "execute_command").because.startswith("plugin a_bridge_plugin: ")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_hook_that_cannot_be_loaded_is_no_gate(plugin, entry):
     assert entry in raised.value.message
 
 
-LOADED = "print([m for m in ('aiohttp', 'pydantic', 'apsw', 'nats', 'pluggy', 'stevedore', 'kubernetes') if m in sys.modules])"
+LOADED = "print([m for m in ('aiohttp', 'pydantic', 'apsw', 'nats', 'pluggy', 'stevedore', 'kubernetes', 'cel_expr_python') if m in sys.modules])"
 
 
 @pytest.mark.parametrize(("does", "loads"), [("", []), ("review(['json'])", ["pluggy"])])

@@ -44,7 +44,7 @@ PARSERS: dict[str, Callable[[Any, str], Any]] = {
 }
 
 EXAMPLES: dict[str, dict[str, Any]] = {
-    "tool-request": {"id": "c1", "tool": "t", "arguments": {"a": 1}, "deadline": 1.5, "trace": "00-1"},
+    "tool-request": {"id": "c1", "tool": "t", "arguments": {"a": 1}, "deadline": 1.5, "trace": "00-1", "argv": ["ls"]},
     "tool-result": {"id": "c1", "status": "ok", "content": "x", "exitCode": 1, "truncated": True, "artifacts": ["a.txt"]},
     "manifest": {
         "version": 1,

@@ -43,6 +43,10 @@ CASES: dict[str, Case] = {
     "toolGating.defaultAction": Case({}, {"toolGating": {"defaultAction": "deny"}}),
     "toolGating.rules[].tool": Case(gate("read_file", "deny"), gate("write_file", "deny")),
     "toolGating.rules[].action": Case(gate("read_file", "deny"), gate("read_file", "allow")),
+    "toolGating.rules[].when": Case(
+        gate("execute_command", "deny"),
+        {"toolGating": {"rules": [{"tool": "execute_command", "action": "deny", "when": "argv[0] == 'rm'"}]}},
+    ),
     "sandboxPolicy.required": Case({}, {"sandboxPolicy": {"required": True}}),
     "sandboxPolicy.maxCPU": Case({}, {"sandboxPolicy": {"maxCPU": "250m"}}),
     "sandboxPolicy.maxMemory": Case({}, {"sandboxPolicy": {"maxMemory": "64Mi"}}),

@@ -8,7 +8,7 @@ from sympozium_core.contracts.bus import BusUnavailable, LimitReached
 from sympozium_core.contracts.cluster import Object
 from sympozium_core.contracts.plan import RunPlan
 from sympozium_core.contracts.sandbox import PodStatus
-from sympozium_core.controllers.agentrun import attempts, finished, identity, pod_ready
+from sympozium_core.controllers.agentrun import attempts, finished, identity, pod_ready, tightening
 from sympozium_core.controllers.agentrun.context import RunContext
 from sympozium_core.controllers.agentrun.journal import Record
 from sympozium_core.controllers.agentrun.outcome import (
@@ -56,6 +56,7 @@ async def tend(context: RunContext, run: Object) -> Result | None:
         return await _after(context, run, pod_status, plan)
     if _gone(pod_status) or await _lost_a_server(context, run, pod_status, plan.limits.max_attempts):
         return await _after(context, run, pod_status, plan)
+    await tightening.tighten(context, run, plan, record)
     return Result(requeue_after=left)
 
 
