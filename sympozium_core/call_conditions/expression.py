@@ -27,6 +27,8 @@ EXAMPLE = "argv.slice(0, 2) == ['kubectl', 'get']"
 _PLACE = re.compile(r"<input>:(\d+):(\d+): ([^\n]*)")
 _PATTERN = re.compile(r"""\bmatches\(\s*(r?'[^'\\\n]*'|r?"[^"\\\n]*")\s*\)""")
 """A regular expression that is written out, which the library looks at no sooner than a call is."""
+_NUL = "\\u0000"
+"""As JSON has it. The library ends a text at its first one, so that what it compares is not what the tool gets."""
 _KNOWN = "known are args, argv, tool and server"
 
 
@@ -61,7 +63,8 @@ class Condition:
         if facts.argv is not None:
             data["argv"] = list(facts.argv)
         try:
-            if len(json.dumps(facts.arguments).encode()) > MAX_ARGUMENTS:
+            text = json.dumps(facts.arguments)
+            if len(text) > MAX_ARGUMENTS or _NUL in text:
                 return None
             answer = self._program.eval(data=data).value()
         except (
@@ -81,6 +84,8 @@ def condition(source: str) -> Condition:
         raise BadCondition(f"has {len(source)} characters, at most {MAX_LENGTH} are allowed")
     if not source.strip():
         raise BadCondition("is empty")
+    if "\0" in source:
+        raise BadCondition("has a NUL in it")
     from cel_expr_python import cel
 
     with_argv, without = _environments()

@@ -65,13 +65,6 @@ class ToolRule:
     when: str = ""
     """CEL over the arguments (`call_conditions.expression`): the rule is for the calls of which it is true. Empty for all of them."""
 
-    def fits(self, call: CallFacts) -> bool:
-        """Fails closed: of a call of which the condition cannot be told, the rule lets nothing through, and holds back what it would hold back."""
-        if not self.when:
-            return True
-        told = call.holds(self.when)
-        return self.action != "allow" if told is None else told
-
 
 STRICTNESS: Mapping[Action, int] = MappingProxyType({"allow": 0, "ask": 1, "deny": 2})
 
@@ -93,7 +86,7 @@ class ToolPolicy:
         if call is None:
             decision = min(reached, key=lambda rule: STRICTNESS[rule.action])
         else:
-            decision = next(rule for rule in reached if rule.fits(call))
+            decision = max(reversed(_possible(reached, call)), key=lambda rule: STRICTNESS[rule.action])
         for policy in self.narrowed_by:
             other = policy.decide(tool, call)
             if STRICTNESS[other.action] > STRICTNESS[decision.action]:
@@ -121,6 +114,19 @@ class ToolPolicy:
     def conditional(self) -> bool:
         """Whether a decision can depend on the arguments of a call."""
         return any(rule.when for part in self.all_parts() for rule in part.rules)
+
+
+def _possible(reached: tuple[ToolRule, ...], call: CallFacts) -> list[ToolRule]:
+    """Those of the rules that may be the one that decides: the first whose condition holds, and those before it of which that cannot be told.
+    The strictest of them counts, so whatever makes a condition fail opens nothing."""
+    found = []
+    for rule in reached:
+        told = call.holds(rule.when) if rule.when else True
+        if told is not False:
+            found.append(rule)
+        if told:
+            break
+    return found
 
 
 @dataclass(frozen=True)

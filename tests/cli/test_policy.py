@@ -89,7 +89,11 @@ def test_explain_says_what_held_for_a_run_and_what_it_called(helper: Any) -> Non
     out = helper.here("policy", "explain", "explained")
     assert "under policy permissive, template Permissive" in out.out.splitlines()[0]
     assert ["execute_command", "allow", "policy permissive: toolGating.defaultAction is allow"] in out.rows
-    made = ['execute_command {"command": "echo $((6 * 7))"}', "made, ok", "policy permissive: toolGating.defaultAction is allow"]
+    made = [
+        'execute_command {"command": "echo $((6 * 7))"}',
+        "made, ok",
+        "policy permissive: toolGating.defaultAction is allow",
+    ]
     assert made in out.rows
     assert '"none" not found' in helper.here("policy", "explain", "none", code=3).err
 
