@@ -7,7 +7,7 @@ import logging
 import time
 
 from sympozium_core.bridge.tightening import RunOver, Tightening
-from sympozium_core.bus import subjects
+from sympozium_core.bus import frames, subjects
 from sympozium_core.bus.journal import EntryType, entry_of
 from sympozium_core.contracts.bus import Bus, BusDenied, BusUnavailable, Subscription
 from sympozium_core.ipc import layout
@@ -66,13 +66,16 @@ async def obey(bus: Bus, uid: str, first: Subscription, stopping: Stopping, tigh
                 tightening.ask()  # for what was said meanwhile
             async for message in messages:
                 found = entry_of(message)
-                kind = found.entry["type"] if found else ""
+                entry = found.entry if found else {"type": ""}
+                kind = entry["type"]
                 if kind == EntryType.CANCEL:
-                    stopping.ask(str(found.entry.get("because") or "cancelled") if found else "", run_ends=True)
+                    stopping.ask(str(entry.get("because") or "cancelled"), run_ends=True)
                 elif kind == EntryType.ENDED:
                     raise RunOver("the run has ended")
-                elif found is None or kind == EntryType.POLICY:
-                    tightening.told(found.entry if found else None)
+                elif kind == EntryType.POLICY:
+                    tightening.told(entry)
+                elif found is None and frames.LAST in message.headers:
+                    tightening.ask()  # a long entry, which is a policy if it is anything
         except BusUnavailable as error:
             logger.warning("not listening to the control plane: %s", error)
         except BusDenied as error:

@@ -28,9 +28,9 @@ class Tightening:
         self._bus, self._uid, self._pod, self._review = bus, uid, pod, review
         self._missed = asyncio.Event()
 
-    def told(self, entry: Mapping[str, Any] | None) -> None:
-        """Of an entry of type `policy`; None for one that did not come whole, as a long one does."""
-        policy = _policy(entry.get("tools")) if entry is not None else None
+    def told(self, entry: Mapping[str, Any]) -> None:
+        """Of an entry of type `policy`."""
+        policy = _policy(entry.get("tools"))
         if policy is None:
             self.ask()
         else:

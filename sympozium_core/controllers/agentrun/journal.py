@@ -37,8 +37,8 @@ class Record:
     """Pods that may have been started: the announcement is durable before the first process is."""
     exceeded: str = ""
     """Which limit of the run the gateway has met, and what was reached."""
-    tools: Entry | None = None
-    """The run's tool policy in JSON, where it was tightened since the run was planned."""
+    policy: Entry | None = None
+    """The newest entry that tightened the run's policy; its `tools` are all that holds from then on."""
     said: Entry | None = None
     """The newest entry of `.ctl`."""
     said_at: int = 0
@@ -60,7 +60,7 @@ class Record:
                 if kind == EntryType.ATTEMPT:
                     self.announced.add(str(entry.get("pod")))
                 elif kind == EntryType.POLICY:
-                    self.tools = self._keep(entry)["tools"]
+                    self.policy = self._keep(entry)
             case subjects.POD, EntryType.STARTED if isinstance(entry.get("attempt"), int) and len(self.started) < MAX_STARTS:
                 self.started.setdefault(entry["attempt"], self._keep(entry))
             case subjects.POD, EntryType.RESULT if self.result is None:

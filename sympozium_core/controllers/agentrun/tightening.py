@@ -44,20 +44,30 @@ class PolicyChanges:
 async def plan_of(context: RunContext, uid: str) -> RunPlan:
     """The run's plan with its tool policy as it is by now."""
     plan, record = await context.plans.load(uid), await context.journals.read(uid)
-    return with_tools(plan, _held(plan, record)) if record.tools is not None else plan
+    return plan if record.policy is None else with_tools(plan, _held(plan, record))
 
 
 async def tighten(context: RunContext, run: Object, plan: RunPlan, record: Record) -> Object:
     """Holds the run against its policies as they are now, if one of them has changed; returns it as it is then."""
     uid = run["metadata"]["uid"]
     if uid not in context.outdated:
-        return await _stamp(context, run, _held(plan, record)) if record.tools is not None else run
+        return await _stamp(context, run, record)
+    context.outdated.discard(uid)  # first: what changes from here on is looked at once more
     try:
-        policies = await context.binding(run)
+        await _against_now(context, run, plan, record)
+        run = await _stamp(context, run, await context.journals.read(uid))
     except Invalid as error:  # stored by another version: new runs are not planned by it either
-        context.outdated.discard(uid)
         context.warning(run, "PolicyUnreadable", f"the run keeps the policy that it has: {error.message}")
-        return run
+    except BaseException:
+        context.outdated.add(uid)
+        raise
+    if not record.started:  # until then nobody knows all of the tools
+        context.outdated.add(uid)
+    return run
+
+
+async def _against_now(context: RunContext, run: Object, plan: RunPlan, record: Record) -> None:
+    uid, policies = run["metadata"]["uid"], await context.binding(run)
     held = before = _held(plan, record)
     served, by = _served(record), []
     for policy in policies:
@@ -65,30 +75,29 @@ async def tighten(context: RunContext, run: Object, plan: RunPlan, record: Recor
         if narrower != held:
             by.append(policy.name)
         held = narrower
-    if held != before:
-        await context.journals.say(uid, {"type": "policy", "by": by, "tools": to_json(held)})
-        less = differences(before, held, served)
-        what = ", ".join(less[:SHOWN]) + (f" and {len(less) - SHOWN} more" if len(less) > SHOWN else "")
-        told = f"policy {', '.join(by)} was tightened: {what or 'other conditions'}"
-        context.warning(run, "PolicyTightened", f"{told}; it holds for the calls from now on")
-        run = await _stamp(context, run, held, by)
-    if record.started:  # until then nobody knows all of the tools
-        context.outdated.discard(uid)
-    return run
+    if held == before:
+        return
+    all_by = list(dict.fromkeys((*((record.policy or {}).get("by") or ()), *by)))
+    await context.journals.say(uid, {"type": "policy", "by": all_by, "tools": to_json(held)})
+    less = differences(before, held, served)
+    what = ", ".join(less[:SHOWN]) + (f" and {len(less) - SHOWN} more" if len(less) > SHOWN else "")
+    told = f"policy {', '.join(by)} was tightened: {what or 'other conditions'}"
+    context.warning(run, "PolicyTightened", f"{told}; it holds for the calls from now on")
 
 
-async def _stamp(context: RunContext, run: Object, tools: ToolPolicy, by: list[str] | None = None) -> Object:
-    stamp = status_of(run).get("effectivePolicy") or {}
-    data = to_json(tools)
-    if stamp.get("digest") == digest(data):
+async def _stamp(context: RunContext, run: Object, record: Record) -> Object:
+    """The status says what the journal does."""
+    if record.policy is None:
         return run
-    tightened_by = list(dict.fromkeys((*(stamp.get("tightenedBy") or ()), *(by or ()))))
-    changes = {"effectivePolicy": {**stamp, "digest": digest(data), "tools": data, "tightenedBy": tightened_by}}
-    return await write_status(context.cluster, run, changes)
+    stamp, tools = status_of(run).get("effectivePolicy") or {}, record.policy["tools"]
+    if stamp.get("digest") == digest(tools):
+        return run
+    changes = {**stamp, "digest": digest(tools), "tools": tools, "tightenedBy": record.policy["by"]}
+    return await write_status(context.cluster, run, {"effectivePolicy": changes})
 
 
 def _held(plan: RunPlan, record: Record) -> ToolPolicy:
-    return plan.tools if record.tools is None else tool_policy_from_json(record.tools)
+    return plan.tools if record.policy is None else tool_policy_from_json(record.policy["tools"])
 
 
 def _served(record: Record) -> set[str]:
