@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from sympozium_core.call_conditions.expression import condition, constant
+from sympozium_core.contracts.plan import STRICTNESS
 from sympozium_core.names import NATIVE_TOOLS, Tool
 from sympozium_core.planning.policy import GATED_TOOLS
 from sympozium_core.resources.faults import shown
@@ -43,13 +44,15 @@ def findings(spec: Mapping[str, Any]) -> list[Finding]:
 
 
 def _never_reached(rules: Sequence[Rule]) -> Iterator[Finding]:
-    """Whatever a condition says: an earlier rule for the same tools with none, or with the same, is found first."""
+    """An earlier rule for the same tools, with no condition or with the same, is found first."""
     for index, rule in enumerate(rules):
         first = next((earlier for earlier in rules[:index] if _takes_all(earlier, rule)), None)
         if first is not None:
+            only = first.get("when") and STRICTNESS[rule["action"]] > STRICTNESS[first["action"]]
+            decides = "decides only where its condition cannot be told" if only else "never decides"
             yield Finding(
                 (*_RULES, index),
-                f"{_named(rule)} never decides: {_named(first)} is found first for every tool that it names",
+                f"{_named(rule)} {decides}: {_named(first)} is found first for every tool that it names",
                 "the first rule that names a tool counts: put the narrower one first, or remove it",
             )
 

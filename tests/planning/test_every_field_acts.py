@@ -143,6 +143,14 @@ def test_a_field_acts(outcome: Callable[..., str], field: str) -> None:
     assert outcome(case.one, case.run) != outcome(case.other, case.run)
 
 
+@pytest.mark.parametrize("gate", ["sub-agents", "browser-automation"])
+def test_a_gate_that_closes_nothing_is_warned_of(outcome: Callable[..., str], gate: str) -> None:
+    closed, open_ = ({"featureGates": {gate: state}} for state in (False, True))
+    assert outcome(closed, {}) == outcome({}, {}), "it acts: give it a case"
+    assert [warning for warning in not_yet("SympoziumPolicy", closed, ALL_FEATURES) if gate in warning]
+    assert not not_yet("SympoziumPolicy", open_, ALL_FEATURES)
+
+
 @pytest.mark.parametrize("field", NOT_YET)
 def test_a_field_that_does_not_act_is_warned_of(outcome: Callable[..., str], field: str) -> None:
     spec: Any = NOT_YET[field]
