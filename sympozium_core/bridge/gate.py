@@ -158,7 +158,7 @@ class Gate:
 
     def _judge(self, server: str, request: ToolRequest) -> ToolResult | ToolRule:
         """Why the call is not made; else the rule by which it is made."""
-        limit = self._assignment.plan.limits.max_tool_calls
+        limit = min(self._assignment.plan.limits.max_tool_calls, self._review.max_calls)
         served = self._offer.served.get(server)
         if self.calls >= limit:
             return ToolResult(request.id, "denied", f"the run has made its {limit} tool calls")

@@ -33,6 +33,8 @@ class CallReview:
         """`hooks` are entry points (``module:attribute`` or ``module``) as the plan names them; one that cannot be loaded raises Permanent:
         a gate that is missing is no gate."""
         self.policy = policy
+        self.max_calls = 2**31 - 1
+        """Tool calls that the run may make, where that was tightened."""
         self._conditional = policy.conditional
         self._veto = _gate(hooks) if hooks else None
 

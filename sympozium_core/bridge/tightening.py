@@ -30,11 +30,11 @@ class Tightening:
 
     def told(self, entry: Mapping[str, Any]) -> None:
         """Of an entry of type `policy`."""
-        policy = _policy(entry.get("tools"))
-        if policy is None:
+        policy, limits = _policy(entry.get("tools")), entry.get("limits")
+        if policy is None or not isinstance(limits, Mapping):
             self.ask()
         else:
-            self._narrow(policy)
+            self._narrow(policy, limits.get("maxToolCalls"))
 
     def ask(self) -> None:
         """Something may have been said that nobody heard."""
@@ -53,12 +53,15 @@ class Tightening:
                 continue
             except Permanent as error:
                 raise RunOver(f"the policy as it is now cannot be asked for: {error.message}") from error
-            policy = _policy((told.get("plan") or {}).get("tools"))
+            plan = told.get("plan") or {}
+            policy = _policy(plan.get("tools"))
             if policy is None:
                 raise RunOver("the controller's answer is not of this version")
-            self._narrow(policy)
+            self._narrow(policy, (plan.get("limits") or {}).get("max_tool_calls"))
 
-    def _narrow(self, policy: ToolPolicy) -> None:
+    def _narrow(self, policy: ToolPolicy, max_calls: Any) -> None:
+        if isinstance(max_calls, int):
+            self._review.max_calls = min(self._review.max_calls, max_calls)
         if self._review.narrow(policy):
             logger.info("the run's policy was tightened")
 

@@ -30,6 +30,26 @@ def limits_of(run: Mapping[str, Any], instance: Mapping[str, Any], policy: Effec
     return replace(usual, timeout=seconds, **counts)
 
 
+def tighter_counts(held: Limits, policy: EffectivePolicy) -> dict[str, int]:
+    """The counts, by their fields, that a run under way had more of before its policy was changed to this one."""
+    return {
+        field: policy.limits[field]
+        for field, name in _COUNTS.items()
+        if field in policy.limits and policy.limits[field] < getattr(held, name)
+    }
+
+
+def counts_below(planned: Limits, now: Limits) -> dict[str, int]:
+    """Those of `now` that are lower than planned, by their fields."""
+    return {field: getattr(now, name) for field, name in _COUNTS.items() if getattr(now, name) < getattr(planned, name)}
+
+
+def with_counts(limits: Limits, counts: Mapping[str, int]) -> Limits:
+    """What is left of them where the counts are lower, by their fields; nothing grows."""
+    lower = {name: min(getattr(limits, name), counts.get(field, getattr(limits, name))) for field, name in _COUNTS.items()}
+    return replace(limits, **lower)
+
+
 def limit_faults(run: Mapping[str, Any], policy: EffectivePolicy) -> list[Cause]:
     """What a run asks for itself and may not have."""
     spec = run["spec"]

@@ -20,6 +20,7 @@ from sympozium_core.controllers.agentrun.status import Stage, stage_of, status_o
 from sympozium_core.errors import Permanent, Temporary
 from sympozium_core.gateway.model import Gateway
 from sympozium_core.gateway.target import ModelTarget
+from sympozium_core.planning.limits import with_counts
 from sympozium_core.processes.secrets import secret_values
 from sympozium_core.reconcile.cache import View
 from sympozium_core.reconcile.informer import Informer
@@ -97,7 +98,7 @@ class Targets:
             endpoint=Endpoint(model=model.model, base_url=model.base_url.rstrip("/"), credentials=credentials),
             attempt=int(status_of(run)["attempt"]),
             deadline=attempts.deadline_of(run, plan.limits.timeout),
-            limits=plan.limits,
+            limits=with_counts(plan.limits, (status_of(run).get("effectivePolicy") or {}).get("limits") or {}),
         )
 
     async def _run(self, uid: str, attempt: int) -> View:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -19,7 +18,7 @@ DENY = ToolPolicy(rules=(ToolRule("execute_command", "deny", "policy p: no comma
 
 async def say(world, policy, **more):
     control = await Journal.open(world.bus, subjects.journal(world.plan.uid, subjects.CONTROL), attempt=1)
-    await control.append({"type": "policy", "by": ["p"], "tools": to_json(policy), **more})
+    await control.append({"type": "policy", "by": ["p"], "tools": to_json(policy), "limits": {}, **more})
 
 
 async def denied(world, pod, number):
@@ -79,8 +78,17 @@ async def test_an_entry_that_is_none_is_asked_about(world, tools):
     await pod.carry()
     world.plan = replace(world.plan, tools=DENY)
     control = await Journal.open(world.bus, subjects.journal(world.plan.uid, subjects.CONTROL), attempt=1)
-    await control.append(json.loads(json.dumps({"type": "policy", "tools": tools})))
+    await control.append({"type": "policy", "tools": tools, "limits": {}})
     assert "no commands" in await denied(world, pod, 1)
+
+
+async def test_fewer_calls(world):
+    pod = world.pod()
+    pod.serve("shell", "execute_command")
+    await pod.carry()
+    await say(world, ToolPolicy(), limits={"maxToolCalls": 1})
+    await say(world, ToolPolicy(), limits={"maxToolCalls": 5})
+    assert await denied(world, pod, 1) == "the run has made its 1 tool calls"
 
 
 def test_a_review_is_narrowed_and_conditions_come_with_it():

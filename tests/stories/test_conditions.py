@@ -119,7 +119,34 @@ async def test_a_policy_that_is_tightened_binds_the_calls_that_come(
         assert entry["tools"] == narrowed["status"]["effectivePolicy"]["tools"]
 
 
-@pytest.mark.parametrize("how", ["loosened", "deleted", "its limits", "its status"])
+@pytest.mark.parametrize(
+    ("limits", "says"),
+    [({"maxTurns": 1}, "the model has answered 1 times, of 1"), ({"maxTokens": 5}, "the run has used 18 tokens, of 5")],
+)
+async def test_lower_counts_end_a_run_that_has_used_them(
+    open_plane: OpenPlane, model: OpenAIServer, limits: dict[str, int], says: str
+) -> None:
+    held = Held()
+    model.script = turns(Answer("", (command("true"),), until=lambda: held.go), Answer("Done."))
+    async with open_plane() as plane:
+        await plane.apply(policy("work"))
+        await furnish(plane, model, policy="work")
+        run = await plane.run("work")
+        await plane.entry(run, "model.request")
+        await change(plane, policy("work", {"tool": "other", "action": "deny"}, limits=limits))
+        narrowed = await plane.until(run, lambda now: now["status"]["effectivePolicy"].get("tightenedBy"))
+        assert narrowed["status"]["effectivePolicy"]["limits"] == limits
+        (event,) = await plane.events(run, "PolicyTightened")
+        assert "other (allow before, now deny)" in event["message"]
+        assert f"limits.{next(iter(limits))} is" in event["message"]
+        held.go = True
+        ended = await plane.ended(run)
+        assert (ended["status"]["phase"], ended["status"]["reason"]) == ("Failed", "BudgetExceeded")
+        assert says in ended["status"]["message"]
+        assert len(model.requests) == 1
+
+
+@pytest.mark.parametrize("how", ["loosened", "deleted", "its timeout", "its status"])
 async def test_a_policy_that_is_loosened_or_deleted_changes_nothing(
     open_plane: OpenPlane, model: OpenAIServer, how: str
 ) -> None:
@@ -139,7 +166,7 @@ async def test_a_policy_that_is_loosened_or_deleted_changes_nothing(
                 SYMPOZIUM_POLICY, plane.namespace, "default", {"status": {"boundInstances": 1}}, subresource="status"
             )
         else:
-            spec = {"limits": {"maxTurns": 1}} if how == "its limits" else {"toolGating": {"rules": [ALLOW]}}
+            spec = {"limits": {"timeout": "1s"}} if how == "its timeout" else {"toolGating": {"rules": [ALLOW]}}
             await plane.client.patch(SYMPOZIUM_POLICY, plane.namespace, "default", {"spec": spec})
         await change(plane, policy("mark", {"tool": "write_file", "action": "deny"}, namespace=SYSTEM_NAMESPACE, mandatory={}))
         narrowed = await plane.until(run, lambda now: now["status"]["effectivePolicy"].get("tightenedBy"))

@@ -6,14 +6,16 @@ The journal has it first, so that a bridge hears of it and a later one is told; 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from sympozium_core.contracts.cluster import Invalid, Object
-from sympozium_core.contracts.plan import RunPlan, ToolPolicy, digest, to_json, tool_policy_from_json
+from sympozium_core.contracts.plan import Limits, RunPlan, ToolPolicy, digest, to_json, tool_policy_from_json
 from sympozium_core.controllers.agentrun.context import INDEX_STAGE, RunContext
 from sympozium_core.controllers.agentrun.journal import Record
 from sympozium_core.controllers.agentrun.status import Stage, status_of, write_status
 from sympozium_core.names import SYSTEM_NAMESPACE
+from sympozium_core.planning.limits import counts_below, tighter_counts, with_counts
 from sympozium_core.planning.tightening import differences, tightened, with_tools
 from sympozium_core.reconcile.cache import View
 from sympozium_core.reconcile.key import Key, key_of
@@ -44,7 +46,9 @@ class PolicyChanges:
 async def plan_of(context: RunContext, uid: str) -> RunPlan:
     """The run's plan with its tool policy as it is by now."""
     plan, record = await context.plans.load(uid), await context.journals.read(uid)
-    return plan if record.policy is None else with_tools(plan, _held(plan, record))
+    if record.policy is None:
+        return plan
+    return replace(with_tools(plan, _tools(plan, record)), limits=_limits(plan, record))
 
 
 async def tighten(context: RunContext, run: Object, plan: RunPlan, record: Record) -> Object:
@@ -68,21 +72,22 @@ async def tighten(context: RunContext, run: Object, plan: RunPlan, record: Recor
 
 async def _against_now(context: RunContext, run: Object, plan: RunPlan, record: Record) -> None:
     uid, policies = run["metadata"]["uid"], await context.binding(run)
-    held = before = _held(plan, record)
-    served, by = _served(record), []
+    tools, limits, served = _tools(plan, record), _limits(plan, record), _served(record)
+    less, by = [], []
     for policy in policies:
-        narrower = tightened(held, policy.tools, served)
-        if narrower != held:
+        narrower, fewer = tightened(tools, policy.tools, served), tighter_counts(limits, policy)
+        if narrower != tools or fewer:
             by.append(policy.name)
-        held = narrower
-    if held == before:
+            less += [*(differences(tools, narrower, served) or ["conditions"] if narrower != tools else [])]
+            less += [f"limits.{field} is {most}" for field, most in fewer.items()]
+        tools, limits = narrower, with_counts(limits, fewer)
+    if not by:
         return
     all_by = list(dict.fromkeys((*((record.policy or {}).get("by") or ()), *by)))
-    await context.journals.say(uid, {"type": "policy", "by": all_by, "tools": to_json(held)})
-    less = differences(before, held, served)
+    counts = counts_below(plan.limits, limits)
+    await context.journals.say(uid, {"type": "policy", "by": all_by, "tools": to_json(tools), "limits": counts})
     what = ", ".join(less[:SHOWN]) + (f" and {len(less) - SHOWN} more" if len(less) > SHOWN else "")
-    told = f"policy {', '.join(by)} was tightened: {what or 'other conditions'}"
-    context.warning(run, "PolicyTightened", f"{told}; it holds for the calls from now on")
+    context.warning(run, "PolicyTightened", f"policy {', '.join(by)} was tightened: {what}; it holds for the calls from now on")
 
 
 async def _stamp(context: RunContext, run: Object, record: Record) -> Object:
@@ -90,14 +95,16 @@ async def _stamp(context: RunContext, run: Object, record: Record) -> Object:
     if record.policy is None:
         return run
     stamp, tools = status_of(run).get("effectivePolicy") or {}, record.policy["tools"]
-    if stamp.get("digest") == digest(tools):
-        return run
-    changes = {**stamp, "digest": digest(tools), "tools": tools, "tightenedBy": record.policy["by"]}
-    return await write_status(context.cluster, run, {"effectivePolicy": changes})
+    changes = {"digest": digest(tools), "tools": tools, "limits": record.policy["limits"], "tightenedBy": record.policy["by"]}
+    return await write_status(context.cluster, run, {"effectivePolicy": {**stamp, **changes}})
 
 
-def _held(plan: RunPlan, record: Record) -> ToolPolicy:
+def _tools(plan: RunPlan, record: Record) -> ToolPolicy:
     return plan.tools if record.policy is None else tool_policy_from_json(record.policy["tools"])
+
+
+def _limits(plan: RunPlan, record: Record) -> Limits:
+    return plan.limits if record.policy is None else with_counts(plan.limits, record.policy["limits"])
 
 
 def _served(record: Record) -> set[str]:
