@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
-from sympozium_core.contracts.plan import STRICTNESS, Action, RunPlan, ToolPolicy, ToolRule, UntoldCall
+from sympozium_core.contracts.plan import STRICTNESS, Action, RunPlan, ToolPolicy, ToolRule, UntoldCall, to_json
 from sympozium_core.names import Tool
 
-MAX_PARTS = 64
-"""Versions of policies that a run carries with it. One whose policies change more often than that calls no more tools."""
+MAX_PARTS, MAX_BYTES = 64, 512 * 1024
+"""Versions of policies that a run carries with it, and their size as JSON: its status holds them all. A run whose policies change more than that
+calls no more tools."""
+_TOO_MANY = ToolPolicy("deny", "the run's policies have changed more often, or are longer, than a run can carry with it")
 _ANY_OTHER = "any_other_tool"
 
 
@@ -18,10 +21,12 @@ def tightened(held: ToolPolicy, now: ToolPolicy, served: Collection[str]) -> Too
     both policies are looked at besides. Where conditions cannot be compared, both hold: that is never wider."""
     if not any(_stricter(now, held, tool) for tool in _tools(served, held, now)):
         return held
-    if len(held.narrowed_by) >= MAX_PARTS:
-        now = ToolPolicy("deny", f"the run's policies have changed more than {MAX_PARTS} times while it was under way")
-        return held if now in held.narrowed_by else replace(held, narrowed_by=(*held.narrowed_by, now))
-    return replace(held, narrowed_by=(*held.narrowed_by, now))
+    together = replace(held, narrowed_by=(*held.narrowed_by, now))
+    if len(together.narrowed_by) <= MAX_PARTS and len(json.dumps(to_json(together))) <= MAX_BYTES:
+        return together
+    if _TOO_MANY in held.narrowed_by:
+        return held
+    return replace(held, narrowed_by=(*held.narrowed_by, _TOO_MANY))
 
 
 def differences(before: ToolPolicy, after: ToolPolicy, served: Collection[str]) -> list[str]:

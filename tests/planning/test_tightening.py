@@ -105,6 +105,15 @@ def test_a_policy_that_changes_all_the_time_calls_nothing_in_the_end() -> None:
     assert held.decide("read_file").action == "deny"
 
 
+def test_policies_that_are_too_long_to_carry_call_nothing() -> None:
+    held = of()
+    for letter in "abc":
+        rules = [{"tool": f"{letter}_{number}", "action": "deny"} for number in range(3000)]
+        held = tightened(held, of(**gate(*rules)), [])
+    assert held.decide("read_file").action == "deny"
+    assert "longer" in held.decide("read_file").because
+
+
 def test_the_plan_of_a_later_attempt_has_fewer_native_tools(inputs: Any) -> None:
     plan = make_plan(inputs())
     after = with_tools(plan, tightened(plan.tools, of(**gate({"tool": "write_file", "action": "deny"})), []))
