@@ -15,6 +15,18 @@ POLICY: dict[str, Any] = {
         "limits": {"maxToolCalls": CALLS, "maxTurns": TURNS},
     },
 }
+ONLY = "true"
+WORDS: dict[str, Any] = {
+    **POLICY,
+    "metadata": {"name": "word-by-word"},
+    "spec": {
+        "template": "Default",
+        "toolGating": {
+            "defaultAction": "deny",
+            "rules": [{"tool": "execute_command", "action": "allow", "when": f"argv[0] == '{ONLY}'"}],
+        },
+    },
+}
 TOLD: dict[str, Any] = {"ipc": "/ipc", "workspace": "/workspace", "denied": DENIED, "turns": TURNS, "calls": CALLS}
 """Of `protocol`."""
 

@@ -18,7 +18,7 @@ from sympozium_core.resources.kinds import AGENT_RUN
 from sympozium_core.testing.embedded import OpenPlane, Plane, furnish, phase_of, status_of
 from sympozium_core.testing.servers.openai import OpenAIServer
 from sympozium_core.testing.servers.script import Answer, Conversation, Script
-from tests.redteam.policy import CALLS, POLICY, TOLD, TURNS, through
+from tests.redteam.policy import CALLS, ONLY, POLICY, TOLD, TURNS, WORDS, through
 from tests.stories.conftest import data_dir, model, open_plane  # noqa: F401
 
 START = """
@@ -40,6 +40,12 @@ PROGRAMS = {
 @pytest.fixture
 def sandbox() -> str:
     return "bubblewrap"
+
+
+@pytest.fixture
+def hostile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every run's agent is the hostile program."""
+    monkeypatch.setitem(embedded.COMMANDS, "agent", (sys.executable, "-I", "-c", START, json.dumps(PROGRAMS)))
 
 
 @contextmanager
@@ -87,9 +93,8 @@ async def test_a_hostile_runner_gets_no_further_than_an_honest_one(
     open_plane: OpenPlane,  # noqa: F811
     model: OpenAIServer,  # noqa: F811
     data_dir: Path,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
+    hostile: None,
 ) -> None:
-    monkeypatch.setitem(embedded.COMMANDS, "agent", (sys.executable, "-I", "-c", START, json.dumps(PROGRAMS)))
     async with open_plane() as plane:
         found, ended = await attacked(plane, model, data_dir)
         journal = await plane.journal(ended)
@@ -116,3 +121,19 @@ async def test_a_hostile_runner_gets_no_further_than_an_honest_one(
     counted = sum(entry["usage"]["totalTokens"] for entry in answers)
     assert usage["totalTokens"] == counted, "what it claims of itself is not counted"
     assert [run["metadata"]["uid"] for run in runs.items] == [ended["metadata"]["uid"]]
+
+
+@pytest.mark.timeout(120)
+async def test_a_condition_on_words_is_not_passed_by_more_of_them(
+    open_plane: OpenPlane,  # noqa: F811
+    model: OpenAIServer,  # noqa: F811
+    hostile: None,
+) -> None:
+    async with open_plane() as plane:
+        await plane.apply(WORDS)
+        await furnish(plane, model, policy=WORDS["metadata"]["name"])
+        ended = await plane.ended(await plane.run(json.dumps({**TOLD, "needles": [], "only": ONLY})), within=100)
+    assert phase_of(ended) == "Succeeded", status_of(ended)
+    found: dict[str, str] = json.loads(status_of(ended)["result"])
+    assert not through(found)
+    assert len(found) > 20
