@@ -19,7 +19,7 @@ from sympozium_core.bridge.assignment import Assignment, Earlier
 from sympozium_core.bridge.offer import Offer
 from sympozium_core.bridge.policy import CallReview
 from sympozium_core.bridge.record import Record
-from sympozium_core.bridge.tool_server import ToolServer
+from sympozium_core.bridge.server import Server
 from sympozium_core.ipc import layout
 from sympozium_core.ipc.documents import parse_object
 from sympozium_core.ipc.fields import IDENTIFIER, ProtocolError
@@ -49,7 +49,7 @@ class Gate:
         offer: Offer,
         review: CallReview,
         agent: Root,
-        servers: Mapping[str, ToolServer],
+        servers: Mapping[str, Server],
         record: Record,
         artifacts: Artifacts,
     ) -> None:

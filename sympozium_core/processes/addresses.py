@@ -38,11 +38,12 @@ class Addresses:
         now = time.monotonic()
         self._known = {name: known for name, known in self._known.items() if known[0] > now}
         if host not in self._known:
-            self._known[host] = (now + REMEMBERED, await _look_up(host))
+            self._known[host] = (now + REMEMBERED, await look_up(host))
         return self._known[host][1]
 
 
-async def _look_up(host: str) -> tuple[str, ...]:
+async def look_up(host: str) -> tuple[str, ...]:
+    """As `Addresses.of`, asked now. Not within PATIENCE: whoever connects has a limit of its own."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:

@@ -95,7 +95,7 @@ class Providers:
     def __init__(self, provider: Provider) -> None:
         self.provider = provider
 
-    async def get(self, name: str) -> Provider:
+    async def get(self, name: str, private: tuple[str, ...]) -> Provider:
         return self.provider
 
 

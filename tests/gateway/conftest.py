@@ -78,7 +78,7 @@ class Side:
         self.gateways.append(gateway)
         return gateway
 
-    async def get(self, name: str) -> Provider:
+    async def get(self, name: str, private: tuple[str, ...]) -> Provider:
         return self.provider
 
     async def _resolve(self, uid: str, attempt: int) -> ModelTarget:
