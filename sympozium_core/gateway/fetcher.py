@@ -192,7 +192,7 @@ def _failure(error: Exception, hop: _Hop, trail: Trail) -> FetchFailed:
     if isinstance(error, aiohttp.ClientConnectorError):
         return FetchFailed("failed", f"{host} cannot be connected to: {error.strerror or 'no answer'}")
     if isinstance(error, aiohttp.ClientResponseError):
-        return FetchFailed("failed", f"{host} does not answer in HTTP: {str(error.message)[:200]}")
+        return FetchFailed("failed", f"{host} does not answer in HTTP")
     return FetchFailed("failed", f"{host} broke off the connection")
 
 
