@@ -122,7 +122,8 @@ class _Group:
             raise
 
     async def _opened(self, name: str) -> Provider:
-        provider = await asyncio.to_thread(self._asked.drivers.get, name)
+        # The registry makes one of each; this one keeps the session that it is opened with.
+        provider = type(await asyncio.to_thread(self._asked.drivers.get, name))()
         await provider.open(ProviderContext(http=self._http, provider=self.get, data_dir=self._asked.data_dir))
         return provider
 
