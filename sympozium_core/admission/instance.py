@@ -17,7 +17,7 @@ async def warnings(lookup: Lookup, namespace: str, instance: Mapping[str, Any]) 
     policy = spec.get("policyRef") or DEFAULT_POLICY
     held = await lookup.policy(namespace, policy)
     if held is not None:
-        run = {"spec": {}}  # one that asks for nothing of its own
+        run: Mapping[str, Any] = {"spec": {}}  # one that asks for nothing of its own
         found += [f"{cause}; runs are refused" for cause in model_address_faults(run, instance, held, await lookup.sandbox())]
     else:
         found.append(f"spec.policyRef: there is no policy {policy!r} yet; runs are refused until there is")

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from sympozium_core.names import Tool
-from sympozium_core.planning.policy import GATED_TOOLS
+from sympozium_core.planning.policy import GATED_TOOLS, effective_policy
 from sympozium_core.resources.paths import Path
 from sympozium_core.resources.tool_names import matches
 
@@ -31,7 +31,7 @@ def findings(spec: Mapping[str, Any]) -> list[Finding]:
     """`spec` is a SympoziumPolicy's in normal form."""
     gating = spec.get("toolGating") or {}
     rules = gating.get("rules") or []
-    return [*_never_reached(rules), *_nearly_a_tool(rules), *_template(spec, gating), *_gates(spec, rules)]
+    return [*_never_reached(rules), *_nearly_a_tool(rules), *_template(spec, gating), *_gates(spec, rules), *_fetch(spec)]
 
 
 def _never_reached(rules: Sequence[Rule]) -> Iterator[Finding]:
@@ -74,6 +74,17 @@ def _gates(spec: Mapping[str, Any], rules: Sequence[Rule]) -> Iterator[Finding]:
                     f"is off, but {_named(first)} is found first for {tool}",
                     f"remove that rule, or put deny for {tool} before it",
                 )
+
+
+def _fetch(spec: Mapping[str, Any]) -> Iterator[Finding]:
+    listed = (spec.get("networkPolicy") or {}).get("fetch") or {}
+    decided = effective_policy("this one", spec).tools.decide(Tool.FETCH_URL)
+    if listed and decided.action == "deny":
+        yield Finding(
+            ("spec", "networkPolicy", "fetch"),
+            f"is in vain: {decided.because}",
+            f"let {Tool.FETCH_URL} be called, or leave it out",
+        )
 
 
 def _named(rule: Rule) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sympozium_core import names
@@ -30,6 +32,8 @@ from sympozium_core.registry.drivers import Drivers
 
 UNUSED = 3600.0
 """Seconds after which connections to private addresses that no run has asked for are given up; longer than a model's answer takes."""
+LOOK_UPS = 16
+"""Names of pages that are looked up at the same time."""
 BEHIND = 3.0
 """Seconds for which a run that is not known here, or not to be that far, is waited for."""
 
@@ -55,7 +59,9 @@ async def answer_models(
 
     targets = Targets(cluster, runs, plans)
     providers = OpenProviders(asked)
-    fetches = Fetches(targets.fetching, Fetcher(look_up, "listed" if asked.on_this_machine else "never"))
+    threads = ThreadPoolExecutor(LOOK_UPS, "look-up")
+    fetcher = Fetcher(partial(look_up, executor=threads), "listed" if asked.on_this_machine else "never")
+    fetches = Fetches(targets.fetching, fetcher)
     gateway = Gateway(bus, targets.resolve, providers, clock, fetches)
     await gateway.start()
     try:
@@ -63,6 +69,7 @@ async def answer_models(
     finally:
         await gateway.close()
         await providers.close()
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 class OpenProviders:
@@ -122,8 +129,8 @@ class _Group:
             raise
 
     async def _opened(self, name: str) -> Provider:
-        # The registry makes one of each; this one keeps the session that it is opened with.
-        provider = type(await asyncio.to_thread(self._asked.drivers.get, name))()
+        known = await asyncio.to_thread(self._asked.drivers.get, name)
+        provider = type(known)()  # the registry has one of each, and a provider keeps the session that it is opened with
         await provider.open(ProviderContext(http=self._http, provider=self.get, data_dir=self._asked.data_dir))
         return provider
 

@@ -86,6 +86,13 @@ def test_a_runs_own_tool_policy_takes_it_away(inputs: Callable[..., Any]) -> Non
     assert planned(inputs, {"template": "Permissive"}, toolPolicy={"deny": ["fetch_url"]}).fetch is None
 
 
+def test_a_run_that_asks_for_it_by_name_is_told_that_nothing_is_listed(inputs: Callable[..., Any]) -> None:
+    asks = {"toolPolicy": {"allow": ["fetch_url", "read_file"]}}
+    [note] = planned(inputs, {"template": "Default"}, **asks).notes
+    assert "policy p lists no host for it: the tool is not offered" in note
+    assert planned(inputs, {"template": "Default", "networkPolicy": LISTED}, **asks).notes == ()
+
+
 @pytest.mark.parametrize("name", ["gateway", "native"])
 def test_no_skill_takes_the_name_of_a_server_of_the_core(
     inputs: Callable[..., Any], a_skill: Callable[..., Any], name: str

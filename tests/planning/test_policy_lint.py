@@ -37,6 +37,11 @@ def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
             "spec.featureGates.file-access",
             "read_file: allow is found first for read_file",
         ),
+        (
+            {"template": "Restrictive", "networkPolicy": {"fetch": {"allow": [{"host": "a.example"}]}}},
+            "spec.networkPolicy.fetch",
+            "is in vain: policy this one: template Restrictive is deny",
+        ),
         ({"allowedTools": ["read_*", "read_file"]}, "spec.allowedTools[1]", "read_*: allow is found first"),
     ],
 )
