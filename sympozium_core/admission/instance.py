@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sympozium_core.admission.lookup import Lookup
+from sympozium_core.planning.fetching import model_address_faults
 from sympozium_core.planning.policy import DEFAULT_POLICY
 
 
@@ -14,7 +15,11 @@ async def warnings(lookup: Lookup, namespace: str, instance: Mapping[str, Any]) 
     spec = instance["spec"]
     found: list[str] = []
     policy = spec.get("policyRef") or DEFAULT_POLICY
-    if await lookup.policy(namespace, policy) is None:
+    held = await lookup.policy(namespace, policy)
+    if held is not None:
+        run: Mapping[str, Any] = {"spec": {}}  # one that asks for nothing of its own
+        found += [f"{cause}; runs are refused" for cause in model_address_faults(run, instance, held, await lookup.sandbox())]
+    else:
         found.append(f"spec.policyRef: there is no policy {policy!r} yet; runs are refused until there is")
     for auth in spec.get("authRefs") or []:
         if auth.get("secret") and not await lookup.secret_exists(namespace, auth["secret"]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympozium_core.admission import agentrun, instance, rights, skillpack
+from sympozium_core.admission import agentrun, instance, rights, skillpack, urls
 from sympozium_core.admission.lookup import Lookup, Rights
 from sympozium_core.admission.not_yet import not_yet
 from sympozium_core.admission.references import References, references
@@ -56,14 +56,15 @@ class Reviewer:
         causes = skillpack.causes(normal) if review.kind == SKILL_PACK else []
         if review.kind == SYMPOZIUM_POLICY and review.namespace != SYSTEM_NAMESPACE and normal["spec"].get("mandatory"):
             causes.append(_NOT_AT_HOME)
+        sandbox = await self._lookup.sandbox()
+        causes += urls.url_causes(review.kind, loaded, on_this_machine=sandbox.on_this_machine)
         new = references(review.kind, normal["spec"])
         if review.operation == "UPDATE":
             new = new.beyond(_before(review))
         causes += await self._may_refer(review, loaded, new)
         if causes:
             return Verdict(causes=tuple(causes))
-        features = (await self._lookup.sandbox()).features
-        warnings = [*loaded.warnings, *not_yet(review.kind.kind, normal["spec"], features)]
+        warnings = [*loaded.warnings, *not_yet(review.kind.kind, normal["spec"], sandbox.features)]
         if review.kind == SYMPOZIUM_INSTANCE:
             warnings += await instance.warnings(self._lookup, review.namespace or "", normal)
         return Verdict(object=review.object, warnings=tuple(warnings))

@@ -20,7 +20,7 @@ from sympozium_core.bridge.bound_request import bound, rule_entry, shown_argumen
 from sympozium_core.bridge.offer import Offer
 from sympozium_core.bridge.policy import NEEDS_APPROVAL, CallReview
 from sympozium_core.bridge.record import Record
-from sympozium_core.bridge.tool_server import ToolServer
+from sympozium_core.bridge.server import Server
 from sympozium_core.contracts.plan import ToolRule
 from sympozium_core.ipc import layout
 from sympozium_core.ipc.documents import parse_object
@@ -51,7 +51,7 @@ class Gate:
         offer: Offer,
         review: CallReview,
         agent: Root,
-        servers: Mapping[str, ToolServer],
+        servers: Mapping[str, Server],
         record: Record,
         artifacts: Artifacts,
     ) -> None:

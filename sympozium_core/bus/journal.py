@@ -49,6 +49,8 @@ class EntryType(StrEnum):
     MODEL_REQUEST = "model.request"
     MODEL_ANSWER = "model.answer"
     MODEL_ERROR = "model.error"
+    FETCH_REQUEST = "fetch.request"
+    FETCH_ANSWER = "fetch.answer"
 
 
 FAILURE_BUDGET = "budget"

@@ -126,7 +126,8 @@ def _reviewed(file: str, policy: EffectivePolicy) -> tuple[ToolPolicy, list[str]
         each.object for each in manifests if each.kind is SYMPOZIUM_INSTANCE and each.object["metadata"].get("name") == wanted
     ]
     instance = load.normalise(instances[0]) if instances else {"metadata": {"name": wanted}, "spec": {}}
-    sandbox = SandboxFacts("any that isolates", ALL_PROMISES, ALL_FEATURES)
+    # Where it will run is not known: a model on the loopback may be one beside the control plane.
+    sandbox = SandboxFacts("any that isolates", ALL_PROMISES, ALL_FEATURES - {"images"})
     return run_tools(policy, agent_run), [str(cause) for cause in review_run(agent_run, instance, policy, sandbox)]
 
 

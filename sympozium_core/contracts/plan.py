@@ -15,6 +15,8 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
+from sympozium_core.contracts.fetching import FetchPolicy, fetch_policy_from_json
+
 Role = Literal["agent", "bridge", "skill"]
 Action = Literal["allow", "ask", "deny"]
 Network = Literal["bus", "api"]
@@ -31,6 +33,7 @@ class Limits:
     timeout: float = 600.0
     max_turns: int = 50
     max_tool_calls: int = 200
+    max_fetches: int = 100
     max_tokens: int = 2**31 - 1
     """Of questions and answers of all model calls together; as it stands, none to speak of."""
     context_bytes: int = 400_000
@@ -283,6 +286,10 @@ class RunPlan:
     """Of the skills that declare rights; at most one a skill."""
     bridge_hooks: tuple[str, ...] = ()
     """Entry points (``module:attribute``) of the hook plugins that the bridge loads."""
+    fetch: FetchPolicy | None = None
+    """What the gateway may fetch for the run; None: nothing, and the tool is not offered."""
+    private_models: tuple[str, ...] = ()
+    """CIDRs beside the public addresses at which its model may be asked."""
     notes: tuple[str, ...] = ()
     """What the user should know: a field that does not act in this place, a promise that this sandbox cannot keep."""
 
@@ -335,6 +342,8 @@ def run_plan_from_json(data: Mapping[str, Any]) -> RunPlan:
             "prompt_sections": tuple(data["prompt_sections"]),
             "identities": tuple(_identity_from_json(identity) for identity in data["identities"]),
             "bridge_hooks": tuple(data["bridge_hooks"]),
+            "fetch": fetch_policy_from_json(data["fetch"]),
+            "private_models": tuple(data["private_models"]),
             "notes": tuple(data["notes"]),
         }
     )

@@ -12,7 +12,12 @@ from sympozium_core.planning.inputs import default_of
 from sympozium_core.planning.policy import EffectivePolicy
 from sympozium_core.resources import durations
 
-_COUNTS: Mapping[str, str] = {"maxTokens": "max_tokens", "maxTurns": "max_turns", "maxToolCalls": "max_tool_calls"}
+_COUNTS: Mapping[str, str] = {
+    "maxTokens": "max_tokens",
+    "maxTurns": "max_turns",
+    "maxToolCalls": "max_tool_calls",
+    "maxFetches": "max_fetches",
+}
 """Fields of ``spec.limits``, of runs and policies alike, and what they set in a plan."""
 
 

@@ -22,6 +22,7 @@ from sympozium_core.errors import Cause, Refused
 from sympozium_core.names import NATIVE_TOOLS, Reason, Tool
 from sympozium_core.planning.egress import egress
 from sympozium_core.planning.factory import label_value
+from sympozium_core.planning.fetching import fetch_policy
 from sympozium_core.planning.identities import identity
 from sympozium_core.planning.inputs import RunInputs, SkillSource, default_of, model_of
 from sympozium_core.planning.limits import limits_of
@@ -69,6 +70,8 @@ def make_plan(inputs: RunInputs) -> RunPlan:
         pod=_pod(inputs, skills, identities, opened),
         identities=identities,
         bridge_hooks=inputs.bridge_hooks,
+        fetch=fetch_policy(inputs.policy, tools),
+        private_models=inputs.policy.model_private or (),
         notes=(*notes(inputs), *closed),
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sympozium_core.contracts.fetching import READING, FetchPolicy, FetchRule
 from sympozium_core.contracts.plan import Action, ToolPolicy, ToolRule
 from sympozium_core.names import Tool
 
@@ -14,6 +15,7 @@ DEFAULT_POLICY = "default"
 
 _TEMPLATE_DEFAULT: Mapping[str, Action] = {"Permissive": "allow", "Default": "allow", "Restrictive": "deny"}
 _TEMPLATE_RULES: Mapping[str, tuple[tuple[Tool, Action], ...]] = {"Default": ((Tool.EXECUTE_COMMAND, "ask"),)}
+_NO_FETCHES = FetchPolicy("", ())
 _ISOLATING_TEMPLATES = ("Default", "Restrictive")
 GATED_TOOLS: Mapping[str, tuple[Tool, ...]] = {
     "code-execution": (Tool.EXECUTE_COMMAND,),
@@ -64,6 +66,12 @@ class EffectivePolicy:
     """The most that a run may use: ``maxTokens``, ``maxTurns``, ``maxToolCalls``; what is not there is open."""
     timeout: str = ""
     """The longest time limit of a run."""
+    fetch: FetchPolicy = _NO_FETCHES
+    """What its runs may have fetched; `fetch_private` is not in it yet."""
+    fetch_private: tuple[str, ...] | None = None
+    """CIDRs; None where the policy says nothing of them, so that another one may."""
+    model_private: tuple[str, ...] | None = None
+    """As `fetch_private`, for models."""
     network_limited: bool = False
     """It says something of the network: what it does not list is closed, also where another policy lists it."""
     namespace: str = ""
@@ -97,10 +105,30 @@ def effective_policy(name: str, spec: Mapping[str, Any], namespace: str = "") ->
         allowed_registries=_listed((spec.get("imagePolicy") or {}).get("allowedRegistries")),
         allowed_egress=tuple(Destination(rule["host"], rule.get("port")) for rule in network.get("allowedEgress") or ()),
         network_open=network.get("denyAll") is False,
+        fetch=_fetch(name, template, network),
+        fetch_private=_listed((network.get("fetch") or {}).get("allowedPrivate")),
+        model_private=_listed((spec.get("modelPolicy") or {}).get("allowedPrivate")),
         network_limited=bool(network),
         host_mounts=bool(sandbox.get("allowHostMounts")),
         limits={name: most for name, most in limits.items() if name != "timeout"},
         timeout=limits.get("timeout") or "",
+    )
+
+
+def _fetch(name: str, template: str, network: Mapping[str, Any]) -> FetchPolicy:
+    """A list is all that may be fetched. Without one it is what the network at large is: closed by `denyAll`, and by a template that isolates
+    unless `denyAll` is false."""
+    places = (network.get("fetch") or {}).get("allow")
+    denied = network.get("denyAll")
+    if places is None:
+        closed = template in _ISOLATING_TEMPLATES if denied is None else denied
+        return FetchPolicy(name, () if closed else None)
+    return FetchPolicy(
+        name,
+        tuple(
+            FetchRule(place["host"], place.get("port"), tuple(place.get("methods", READING)), tuple(place.get("paths") or ()))
+            for place in places
+        ),
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sympozium_core.call_conditions.expression import condition, constant
 from sympozium_core.contracts.plan import STRICTNESS
 from sympozium_core.names import NATIVE_TOOLS, Tool
-from sympozium_core.planning.policy import GATED_TOOLS
+from sympozium_core.planning.policy import GATED_TOOLS, effective_policy
 from sympozium_core.resources.faults import shown
 from sympozium_core.resources.paths import Path
 from sympozium_core.resources.tool_names import matches
@@ -40,6 +40,7 @@ def findings(spec: Mapping[str, Any]) -> list[Finding]:
         *_nearly_a_tool(rules),
         *_template(spec, gating),
         *_gates(spec, rules),
+        *_fetch(spec),
     ]
 
 
@@ -125,6 +126,17 @@ def _reached(rules: Sequence[Rule], tool: str) -> Iterator[Rule]:
             yield rule
             if not rule.get("when"):
                 return
+
+
+def _fetch(spec: Mapping[str, Any]) -> Iterator[Finding]:
+    listed = (spec.get("networkPolicy") or {}).get("fetch") or {}
+    decided = effective_policy("this one", spec).tools.decide(Tool.FETCH_URL)
+    if listed and decided.action == "deny":
+        yield Finding(
+            ("spec", "networkPolicy", "fetch"),
+            f"is in vain: {decided.because}",
+            f"let {Tool.FETCH_URL} be called, or leave it out",
+        )
 
 
 def _named(rule: Rule) -> str:

@@ -34,7 +34,7 @@ from sympozium_core.errors import Permanent
 from sympozium_core.hooks import RunEvent
 from sympozium_core.planning.patches import apply_patch
 from sympozium_core.processes.directory import Directory
-from sympozium_core.processes.models import answer_models
+from sympozium_core.processes.models import Asked, answer_models
 from sympozium_core.processes.pods import PodHost
 from sympozium_core.reconcile.controller import Controller, Options
 from sympozium_core.reconcile.events import EventRecorder
@@ -116,7 +116,8 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
         context = _context(parts, runs, sandbox, facts.name, events, wake.warm)
         context.network = network
         if parts.providers is not None:
-            models = answer_models(parts.cluster, parts.bus, parts.plans, runs, parts.providers, parts.data_dir, parts.clock)
+            asked = Asked(parts.providers, parts.data_dir, on_this_machine=True)
+            models = answer_models(parts.cluster, parts.bus, parts.plans, runs, asked, parts.clock)
             await stack.enter_async_context(models)
         starts = await start_call.serve_start(context)
         stack.push_async_callback(starts.close)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from sympozium_core.call_conditions import expression
-from sympozium_core.resources import cron, durations, object_names, quantities, timezones, tool_names
+from sympozium_core.resources import cron, durations, object_names, places, quantities, timezones, tool_names
 from sympozium_core.resources.faults import Fault, shown
 
 MAX_PORT = 65535
@@ -119,6 +119,19 @@ CallCondition = Annotated[
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": expression.MAX_LENGTH}),
 ]
 """CEL over the arguments of a tool call; `call_conditions.expression` says what it sees."""
+HostPattern = Annotated[
+    str, AfterValidator(places.host), WithJsonSchema({"type": "string", "maxLength": places.MAX_HOST, "pattern": places.HOST})
+]
+"""A name, ``*.`` and a name for all below it, or an address."""
+PathPrefix = Annotated[
+    str, AfterValidator(places.path), WithJsonSchema({"type": "string", "maxLength": places.MAX_PATH, "pattern": places.PATH})
+]
+AddressRange = Annotated[
+    str,
+    AfterValidator(places.address_range),
+    WithJsonSchema({"type": "string", "maxLength": places.MAX_RANGE, "pattern": places.RANGE}),
+]
+"""An address or a CIDR."""
 Port = Annotated[int, Field(ge=1, le=MAX_PORT)]
 MAX_COUNT = 2**31 - 1
 Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]

@@ -15,7 +15,19 @@ from pydantic import Field
 
 from sympozium_core.resources.conditions import Condition
 from sympozium_core.resources.execution import RunLimits, SeccompProfile
-from sympozium_core.resources.fields import CallCondition, Count, Duration, LabelName, Port, Quantity, Text, ToolPattern
+from sympozium_core.resources.fields import (
+    AddressRange,
+    CallCondition,
+    Count,
+    Duration,
+    HostPattern,
+    LabelName,
+    PathPrefix,
+    Port,
+    Quantity,
+    Text,
+    ToolPattern,
+)
 from sympozium_core.resources.label_selector import LabelSelector
 from sympozium_core.resources.strictness import Loose, Resource, Strict
 
@@ -71,11 +83,36 @@ class EgressRule(Strict):
     port: Port | None = None
 
 
+class FetchPlace(Strict):
+    """A place that `fetch_url` may ask."""
+
+    host: HostPattern
+    """A name, an address, or ``*.example.com`` for every name below it."""
+    port: Port | None = None
+    """Every port, when it is not there."""
+    methods: list[Literal["GET", "HEAD", "POST"]] = ["GET", "HEAD"]
+    """GET has HEAD with it."""
+    paths: list[PathPrefix] = []
+    """Beginnings of paths, such as ``/api/``; every path, when there are none."""
+
+
+class FetchRules(Strict):
+    """What the gateway fetches for a run, whose own pod has no way out."""
+
+    allow: list[FetchPlace] | None = None
+    """Nothing but these. When it is not there: nothing where `denyAll` or the template closes the network, else whatever is public, to be read."""
+    allowed_private: list[AddressRange] | None = None
+    """Addresses beside the public ones."""
+
+
 class NetworkPolicy(Strict):
     deny_all: bool | None = None
+    """Also of what the gateway fetches: only what `fetch.allow` lists."""
     allow_dns: Annotated[bool | None, Field(alias="allowDNS")] = None
     allow_event_bus: bool | None = None
     allowed_egress: list[EgressRule] = []
+    """What the pod itself reaches; says nothing of `fetch`."""
+    fetch: FetchRules | None = None
 
 
 class ModelPolicy(Strict):
@@ -84,6 +121,8 @@ class ModelPolicy(Strict):
     allowed_namespaces: list[LabelName] | None = None
     allowed_models: list[Text] | None = None
     """Names or patterns, such as ``gpt-4o*``."""
+    allowed_private: list[AddressRange] | None = None
+    """Addresses beside the public ones at which models may be asked, such as within a cluster; one machine's own loopback is open to them anyway."""
 
 
 class ImagePolicy(Strict):

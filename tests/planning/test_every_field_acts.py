@@ -38,6 +38,10 @@ def gate(tool: str, action: str) -> dict[str, Any]:
     return {"toolGating": {"rules": [{"tool": tool, "action": action}]}}
 
 
+def fetch(**place: Any) -> dict[str, Any]:
+    return {"networkPolicy": {"fetch": {"allow": [place]}}}
+
+
 CASES: dict[str, Case] = {
     "template": Case({"template": "Permissive"}, {"template": "Restrictive"}),
     "toolGating.defaultAction": Case({}, {"toolGating": {"defaultAction": "deny"}}),
@@ -74,9 +78,18 @@ CASES: dict[str, Case] = {
         {"networkPolicy": {"allowedEgress": [{"host": "192.0.2.1"}]}},
         {"networkPolicy": {"allowedEgress": [{"host": "192.0.2.1", "port": 443}]}},
     ),
+    "networkPolicy.fetch.allow[].host": Case(fetch(host="a.example"), fetch(host="b.example")),
+    "networkPolicy.fetch.allow[].port": Case(fetch(host="a.example"), fetch(host="a.example", port=443)),
+    "networkPolicy.fetch.allow[].methods": Case(fetch(host="a.example"), fetch(host="a.example", methods=["POST"])),
+    "networkPolicy.fetch.allow[].paths": Case(fetch(host="a.example"), fetch(host="a.example", paths=["/api/"])),
+    "networkPolicy.fetch.allowedPrivate": Case({}, {"networkPolicy": {"fetch": {"allowedPrivate": ["10.1.0.0/16"]}}}),
+    "modelPolicy.allowedPrivate": Case(
+        {}, {"modelPolicy": {"allowedPrivate": ["10.1.0.0/16"]}}, {"model": {"model": "m", "baseURL": "http://10.1.2.3/v1"}}
+    ),
     "modelPolicy.allowedModels": Case({}, {"modelPolicy": {"allowedModels": ["claude*"]}}),
     "imagePolicy.allowedRegistries": Case({}, {"imagePolicy": {"allowedRegistries": ["registry.example.com"]}}),
     "limits.maxTokens": Case({}, {"limits": {"maxTokens": 1000}}),
+    "limits.maxFetches": Case({}, {"limits": {"maxFetches": 3}}),
     "limits.maxTurns": Case({}, {"limits": {"maxTurns": 3}}),
     "limits.maxToolCalls": Case({}, {"limits": {"maxToolCalls": 3}}),
     "limits.timeout": Case({}, {"limits": {"timeout": "1m"}}),

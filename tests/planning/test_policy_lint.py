@@ -75,6 +75,11 @@ def when(*lines: str) -> dict[str, Any]:
             "spec.featureGates.code-execution",
             "is found first for execute_command",
         ),
+        (
+            {"template": "Restrictive", "networkPolicy": {"fetch": {"allow": [{"host": "a.example"}]}}},
+            "spec.networkPolicy.fetch",
+            "is in vain: policy this one: template Restrictive is deny",
+        ),
         ({"allowedTools": ["read_*", "read_file"]}, "spec.allowedTools[1]", "read_*: allow is found first"),
     ],
 )
