@@ -1,28 +1,25 @@
-"""Whether a tool call may run: the run's policy first, then the hooks that the plan names. No hook, no pluggy."""
+"""What becomes of a tool call: the run's policy first, then the hooks that the plan names. No hook, no pluggy."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sympozium_core.contracts.plan import ToolPolicy
+from sympozium_core.contracts.plan import ToolPolicy, ToolRule
 from sympozium_core.errors import Permanent
 
 if TYPE_CHECKING:
     from sympozium_core.hooks import ToolCall, Veto
 
-NEEDS_APPROVAL = "needs approval; approvals are not available in this version, so it is denied"
 
-
-def denial(policy: ToolPolicy, tool: str) -> str:
-    """Why the policy does not let this tool run; empty when it does."""
+def decided(policy: ToolPolicy, tool: str) -> ToolRule:
+    """The policy's decision; of a denial `because` is what the agent is told."""
     decision = policy.decide(tool)
-    if decision.action == "allow":
-        return ""
-    if decision.action == "ask":
-        return f"{tool} {NEEDS_APPROVAL}" + (f" ({decision.because})" if decision.because else "")
-    return f"{tool} is denied by policy" + (f": {decision.because}" if decision.because else "")
+    if decision.action != "deny":
+        return decision
+    return replace(decision, because=f"{tool} is denied by policy" + (f": {decision.because}" if decision.because else ""))
 
 
 class CallReview:
@@ -34,13 +31,14 @@ class CallReview:
         self.policy = policy
         self._veto = _gate(hooks) if hooks else None
 
-    def denial(self, call: Callable[[], ToolCall], tool: str) -> str:
-        """Why the call may not run; empty when it may. `call` is made only when a hook wants to see it."""
-        because = denial(self.policy, tool)
-        if because or self._veto is None:
-            return because
+    def decision(self, call: Callable[[], ToolCall], tool: str) -> ToolRule:
+        """Whether the call may run, runs when a person approves, or is denied: `because` then says it to the agent. `call` is made only when a
+        hook wants to see it; no hook is asked about what the policy denies, and each may deny what a person would be asked about."""
+        decision = decided(self.policy, tool)
+        if decision.action == "deny" or self._veto is None:
+            return decision
         veto = self._veto(call())
-        return veto.because if veto is not None else ""
+        return decision if veto is None else ToolRule(tool, "deny", veto.because)
 
 
 def _gate(entries: Sequence[str]) -> Callable[[ToolCall], Veto | None] | None:

@@ -38,6 +38,7 @@ class EntryType(StrEnum):
     ENDED = "ended"
 
     STARTED = "started"
+    TOOL_WAITING = "tool.waiting"
     TOOL_REQUESTED = "tool.requested"
     TOOL_DENIED = "tool.denied"
     TOOL_RESULT = "tool.result"

@@ -15,6 +15,8 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any, Literal
 
+from sympozium_core.contracts.approvals import Approvals
+
 Role = Literal["agent", "bridge", "skill"]
 Action = Literal["allow", "ask", "deny"]
 Network = Literal["bus", "api"]
@@ -228,6 +230,8 @@ class RunPlan:
     """Of the skills that declare rights; at most one a skill."""
     bridge_hooks: tuple[str, ...] = ()
     """Entry points (``module:attribute``) of the hook plugins that the bridge loads."""
+    approvals: Approvals = Approvals()
+    """Of the calls for which `tools` says ask."""
     notes: tuple[str, ...] = ()
     """What the user should know: a field that does not act in this place, a promise that this sandbox cannot keep."""
 
@@ -280,6 +284,7 @@ def run_plan_from_json(data: Mapping[str, Any]) -> RunPlan:
             "prompt_sections": tuple(data["prompt_sections"]),
             "identities": tuple(_identity_from_json(identity) for identity in data["identities"]),
             "bridge_hooks": tuple(data["bridge_hooks"]),
+            "approvals": Approvals(**data["approvals"]),
             "notes": tuple(data["notes"]),
         }
     )

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from sympozium_core.planning.approvals import strictest
 from sympozium_core.planning.policy import Destination, EffectivePolicy
 from sympozium_core.resources import durations, quantities
 
@@ -32,6 +33,7 @@ def both(named: EffectivePolicy, mandatory: Sequence[EffectivePolicy]) -> Effect
             field: min(part.limits[field] for part in parts if field in part.limits)
             for field in {field for part in parts for field in part.limits}
         },
+        approvals=strictest(parts),
         timeout=_smallest((part.timeout for part in parts), durations.seconds),
         allowed_egress=tuple(
             destination

@@ -32,6 +32,15 @@ class Destination:
 
 
 @dataclass(frozen=True)
+class ApprovalFields:
+    """The policy's `approvals` as it writes them; what is empty is open (`planning.approvals` says what then holds)."""
+
+    timeout: str = ""
+    on_timeout: str = ""
+    allow_self: bool | None = None
+
+
+@dataclass(frozen=True)
 class EffectivePolicy:
     """What holds for one run, with the reasons kept in words."""
 
@@ -66,6 +75,8 @@ class EffectivePolicy:
     """The longest time limit of a run."""
     network_limited: bool = False
     """It says something of the network: what it does not list is closed, also where another policy lists it."""
+    approvals: ApprovalFields = ApprovalFields()
+    """Of the calls for which `tools` says ask."""
     parts: tuple[EffectivePolicy, ...] = ()
     """Where several policies hold: each by itself, the one that the instance names first. Each gives its own reasons (`mandatory.both`)."""
 
@@ -78,6 +89,7 @@ def effective_policy(name: str, spec: Mapping[str, Any]) -> EffectivePolicy:
     kernel = sandbox.get("agentSandboxPolicy") or {}
     network = spec.get("networkPolicy") or {}
     limits = spec.get("limits") or {}
+    approvals = spec.get("approvals") or {}
     return EffectivePolicy(
         name=name,
         template=template,
@@ -98,6 +110,9 @@ def effective_policy(name: str, spec: Mapping[str, Any]) -> EffectivePolicy:
         host_mounts=bool(sandbox.get("allowHostMounts")),
         limits={name: most for name, most in limits.items() if name != "timeout"},
         timeout=limits.get("timeout") or "",
+        approvals=ApprovalFields(
+            approvals.get("timeout") or "", approvals.get("onTimeout") or "", approvals.get("allowSelfApproval")
+        ),
     )
 
 

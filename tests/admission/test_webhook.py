@@ -128,6 +128,19 @@ async def test_a_run_gets_its_requester_label_and_finalizer_and_passes_as_such(w
     assert await served.ask("/validate", request(stamped)) == {"uid": UID, "allowed": True}
 
 
+async def test_a_decision_gets_its_decider_and_passes_as_such(world: Any, served: Served) -> None:
+    question = {"runRef": "r", "runUID": "1", "call": "c", "tool": "t", "expiresAt": "2999-01-01T00:00:00Z"}
+    asked = world.resource("ToolApproval", "ask", {**question, "requestedBy": {"username": "alice", "groups": []}})
+    forged = {"decision": "Approved", "decidedBy": {"username": "root", "groups": []}, "decidedAt": "2001-01-01T00:00:00Z"}
+    obj = {**asked, "spec": {**asked["spec"], **forged}}
+    decided = patched(obj, await served.ask("/mutate", request(obj, asked)))
+    assert decided["spec"]["decidedBy"] == {"username": "bob", "groups": ["ops", "system:authenticated"]}
+    assert not decided["spec"]["decidedAt"].startswith("2001")
+    assert await served.ask("/validate", request(decided, asked)) == {"uid": UID, "allowed": True}
+    decided["spec"]["decidedBy"]["username"] = "root"
+    assert (await served.ask("/validate", request(decided, asked)))["allowed"] is False
+
+
 @pytest.mark.parametrize(
     ("change", "place"),
     [

@@ -294,8 +294,15 @@ def test_the_policies_keep_a_question_by_themselves(kubectl: Kubectl, webhook: W
     tenant = namespaces(GUARDED)
     with without_schema(kubectl, webhook, "ToolApproval", "toolapprovals") as group:
         bare = {"apiVersion": f"{group}/v1alpha1", "kind": "ToolApproval", "metadata": {"name": "ask"}}
-        write(tenant, {**bare, "spec": {"tool": "execute_command", "arguments": {"command": "ls"}}})
         kind = f"toolapprovals.{group}"
+        asked = {**bare, "spec": {"tool": "execute_command", "arguments": {"command": "ls"}}}
+
+        def by_hand() -> str:
+            return tenant.call("create", "--dry-run=server", "-f", "-", stdin=json.dumps(asked)).stderr
+
+        eventually(lambda: "is made by the controller alone" in by_hand(), "the copy of the policy holds for new ones")
+        by_controller = f"--as=system:serviceaccount:{webhook.namespace}:{names.ACCOUNT_CONTROLLER}"
+        tenant("create", "-f", "-", by_controller, "--as-group=system:masters", stdin=json.dumps(asked))
 
         def said(change: Object) -> str:
             return tenant.call(*patch(kind, "ask", {"spec": change}, "--dry-run=server")).stderr
@@ -303,7 +310,11 @@ def test_the_policies_keep_a_question_by_themselves(kubectl: Kubectl, webhook: W
         eventually(lambda: "what is asked cannot be changed" in said({"tool": "x"}), "the copy of the policy holds")
         for change in ({"arguments": {"command": "rm"}}, {"more": 1}, {"tool": "x", "decision": "Approved"}):
             assert "what is asked cannot be changed" in said(change)
-        tenant(*patch(kind, "ask", {"spec": {"decision": "Denied", "comment": "no"}}))
+        me = {"username": "admin", "groups": ["system:masters", "system:authenticated"]}
+        answer: Object = {"decision": "Denied", "comment": "no", "decidedBy": me, "decidedAt": "2026-01-01T00:00:00Z"}
+        for beside in ({}, {"decidedBy": {**me, "username": "root"}}, {"decidedAt": None}, {"decision": None}):
+            assert "is not whoever makes this request" in said({**answer, "decidedBy": None, **beside})
+        tenant(*patch(kind, "ask", {"spec": answer}))
         for value in ("Approved", None):
             assert "was made already and stands" in said({"decision": value})
 
