@@ -28,7 +28,12 @@ from sympozium_core.resources.kinds import AGENT_RUN
 
 UID = "0b5c7c2e-6f6f-4b59-8f61-9f7d8a1c2e3d"
 BOB = {"username": "bob", "uid": "7", "groups": ["ops", "system:authenticated"], "extra": {"scopes": ["a", "b"]}}
-KINDS = {"AgentRun": "agentruns", "SympoziumInstance": "sympoziuminstances", "SkillPack": "skillpacks"}
+KINDS = {
+    "AgentRun": "agentruns",
+    "SympoziumInstance": "sympoziuminstances",
+    "SkillPack": "skillpacks",
+    "ToolApproval": "toolapprovals",
+}
 
 
 def request(obj: dict[str, Any], old: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
