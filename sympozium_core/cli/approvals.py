@@ -84,10 +84,11 @@ def decide(arguments: argparse.Namespace, decision: str) -> int:
 async def _decide(arguments: argparse.Namespace, decision: str) -> int:
     from sympozium_core.resources.kinds import TOOL_APPROVAL
 
+    name = arguments.name.rpartition("/")[2]  # as `-o name` prints it
     answer = {"decision": decision, **({"comment": arguments.comment} if arguments.comment else {})}
     async with reach(place_of(arguments)) as target:
-        found = await target.cluster.patch(TOOL_APPROVAL, target.namespace, arguments.name, {"spec": answer})
-    print(f"toolapproval/{arguments.name} {decision.lower()}: {_what(found)}{_later(target)}")
+        found = await target.cluster.patch(TOOL_APPROVAL, target.namespace, name, {"spec": answer})
+    print(f"toolapproval/{name} {decision.lower()}: {_what(found)}{_later(target)}")
     return 0
 
 
