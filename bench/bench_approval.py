@@ -42,7 +42,9 @@ def show(what: str, seconds: Sequence[float], goal: str = "") -> None:
 async def one_run(plane: Plane, calls: int, together: asyncio.Barrier | None = None) -> tuple[list[float], list[float]]:
     """Of each call: from its wait to the object, from the decision to the call. `together`: the first decision waits until every run has its pod."""
     run = await plane.run("go on", instance="asking", limits={"maxToolCalls": calls, "maxTurns": calls + 2}, timeout="1h")
-    seen, continued, decided = [], [], {}
+    seen: list[float] = []
+    continued: list[float] = []
+    decided: dict[str, float] = {}
     async for found in plane.follow(run):
         entry: dict[str, Any] = found["entry"]
         if entry["type"] == "tool.waiting":

@@ -230,7 +230,7 @@ class RunPlan:
     """Of the skills that declare rights; at most one a skill."""
     bridge_hooks: tuple[str, ...] = ()
     """Entry points (``module:attribute``) of the hook plugins that the bridge loads."""
-    approvals: Approvals = Approvals()
+    approvals: Approvals = field(default_factory=Approvals)
     """Of the calls for which `tools` says ask."""
     notes: tuple[str, ...] = ()
     """What the user should know: a field that does not act in this place, a promise that this sandbox cannot keep."""

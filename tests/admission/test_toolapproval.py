@@ -171,7 +171,7 @@ async def test_in_the_store(world: Any) -> None:
     )
     with pytest.raises(Forbidden, match="made by the controller alone"):
         await world.alice.create(TOOL_APPROVAL, {**approval(), "metadata": {"name": "mine", "namespace": "default"}})
-    with pytest.raises(Forbidden, match="set spec.decision to decide"):
+    with pytest.raises(Forbidden, match=r"set spec\.decision to decide"):
         await world.alice.patch(TOOL_APPROVAL, "default", "ask", {"status": {"phase": "Approved"}}, subresource="status")
     with pytest.raises(Invalid, match="'yes' is not allowed"):
         await world.alice.patch(TOOL_APPROVAL, "default", "ask", {"spec": {"decision": "yes"}})

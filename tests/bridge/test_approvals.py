@@ -16,7 +16,6 @@ from sympozium_core.contracts.approvals import MAX_ARGUMENTS, MAX_WAITS, Decisio
 from sympozium_core.contracts.plan import Limits, ToolPolicy, ToolRule
 from sympozium_core.errors import Permanent, Temporary
 from sympozium_core.hooks import Veto, hookimpl
-from sympozium_core.ipc.protocol import ToolResult
 
 ASKING = ToolPolicy(rules=(ToolRule("execute_command", "ask", "policy p: a rule says ask"),))
 YES, NO = Decision("approved", True, "bob"), Decision("denied", False, "bob", "not on a Friday")
@@ -226,7 +225,8 @@ async def test_a_hook_is_asked_before_and_after_the_person(world, person, monkey
     module = types.ModuleType("a_bridge_plugin")
     monkeypatch.setitem(sys.modules, "a_bridge_plugin", module)
     vetoes = [None, Veto("changed its mind"), Veto("never")]
-    module.sympozium_tool_call = hookimpl(specname="sympozium_tool_call")(lambda call: vetoes.pop(0))
+    hook = hookimpl(specname="sympozium_tool_call")(lambda call: vetoes.pop(0))
+    monkeypatch.setattr(module, "sympozium_tool_call", hook, raising=False)
     world.plan = world.make_plan(tools=ASKING, bridge_hooks=("a_bridge_plugin",))
     pod = world.pod()
     tools = pod.serve("shell", "execute_command")

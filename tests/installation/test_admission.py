@@ -9,7 +9,7 @@ from sympozium_core import names
 from sympozium_core.admission.webhook import DEADLINE
 from sympozium_core.installation.admission import TIMEOUT, admission, policies, service, webhook_configurations
 from sympozium_core.installation.options import Options, released_images
-from sympozium_core.resources.kinds import AGENT_RUN, TOOL_APPROVAL, OURS
+from sympozium_core.resources.kinds import AGENT_RUN, OURS, TOOL_APPROVAL
 
 OPTIONS = Options("1.2.3", released_images("1.2.3"))
 
