@@ -301,7 +301,7 @@ def test_the_policies_keep_a_question_by_themselves(kubectl: Kubectl, webhook: W
             return tenant.call("create", "--dry-run=server", "-f", "-", stdin=json.dumps(asked)).stderr
 
         eventually(lambda: "is made by the controller alone" in by_hand(), "the copy of the policy holds for new ones")
-        by_controller = f"--as=system:serviceaccount:{webhook.namespace}:{names.ACCOUNT_CONTROLLER}"
+        by_controller = f"--as={webhook.controller}"
         tenant("create", "-f", "-", by_controller, "--as-group=system:masters", stdin=json.dumps(asked))
 
         def said(change: Object) -> str:

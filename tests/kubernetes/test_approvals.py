@@ -82,7 +82,7 @@ def test_approved_by_who_has_the_verb(tenant: Kubectl) -> None:
     approval = ask(tenant, "work")
     eventually(lambda: condition(tenant, "work") == "True", "the run says that it waits")
     assert runs.status(tenant, "work")["phase"] == "Running"
-    forged = {"decidedBy": {"username": "root", "groups": ["system:masters"]}, "decidedAt": "2001-01-01T00:00:00Z"}
+    forged: dict[str, Any] = {"decidedBy": {"username": "root", "groups": ["system:masters"]}, "decidedAt": "2001-01-01T00:00:00Z"}
     tenant(*decision(approval, comment="go", **forged), f"--as={GRACE}")
     status = runs.until_cleaned(tenant, "work")
     assert (status["phase"], status["result"], condition(tenant, "work")) == ("Succeeded", "Done.", "False")
@@ -129,8 +129,8 @@ def test_the_api_server_refuses_by_itself(tenant: Kubectl, kubectl: Kubectl) -> 
             "no webhook is asked",
         )
         grace = {"username": GRACE, "groups": ["system:authenticated"]}
-        signed = {"decidedBy": grace, "decidedAt": "2026-01-01T00:00:00Z"}
-        alice = {"decidedBy": {**grace, "username": ALICE}, "decidedAt": signed["decidedAt"]}
+        signed: dict[str, Any] = {"decidedBy": grace, "decidedAt": "2026-01-01T00:00:00Z"}
+        alice: dict[str, Any] = {"decidedBy": {**grace, "username": ALICE}, "decidedAt": signed["decidedAt"]}
         assert "is not whoever" in tenant.refused(*decision(approval, **alice), f"--as={GRACE}")
         assert "may not decide what it does" in tenant.refused(*decision(approval, **alice), f"--as={ALICE}")
         assert "needs the verb approve" in tenant.refused(*decision(approval, **signed), f"--as={EVE}")
