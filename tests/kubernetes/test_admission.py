@@ -205,20 +205,20 @@ def test_policies_alone_refuse_what_was_never_reviewed(namespaces: NewNamespace)
     write(tenant, run(requestedBy={"username": "alice", "groups": ["system:authenticated"]}), ALICE)
 
 
-def test_a_decision_needs_the_verb_approve(namespaces: NewNamespace, kubectl: Kubectl) -> None:
+def test_a_decision_needs_the_verb_approve(namespaces: NewNamespace, webhook: Webhook) -> None:
     tenant = namespaces(GUARDED)
     tenant("create", "role", "approver", "--verb=approve", "--resource=toolapprovals.sympozium.ai")
     tenant("create", "rolebinding", "approver", "--role=approver", "--user=bob")
     question = {"runRef": "run", "runUID": "1", "call": "c", "tool": "execute_command", "arguments": {"command": "ls"}}
-    write(tenant, resource("ToolApproval", "ask", question))
-    assert "needs the verb approve" in refused(
-        tenant, resource("ToolApproval", "ready", {**question, "decision": "Approved"}), ALICE
-    )
+    write(tenant, resource("ToolApproval", "ask", question), f"--as={webhook.controller}", "--as-group=system:masters")
+    assert "made by the controller alone" in refused(tenant, resource("ToolApproval", "ready", question), ALICE)
     for change in ({"decision": "Approved"}, {"decision": "Denied", "comment": "no"}, {"decidedBy": {"username": "bob"}}):
         assert "needs the verb approve" in tenant.refused(*patch("toolapproval", "ask", {"spec": change}, ALICE))
     tenant(*patch("toolapproval", "ask", {"metadata": {"labels": {"a": "b"}}}, ALICE))
+    bob = {"username": "bob", "groups": ["system:authenticated"]}
+    answer = {"decision": "Denied", "decidedBy": bob, "decidedAt": "2026-01-01T00:00:00Z"}
     eventually(
-        lambda: tenant.call(*patch("toolapproval", "ask", {"spec": {"decision": "Denied"}}, "--as=bob")).returncode == 0,
+        lambda: tenant.call(*patch("toolapproval", "ask", {"spec": answer}, "--as=bob")).returncode == 0,
         "bob decides",
     )
     tenant.refused(*patch("toolapproval", "ask", {"spec": {"decision": "Approved"}}, "--as=bob"))

@@ -82,7 +82,10 @@ def test_approved_by_who_has_the_verb(tenant: Kubectl) -> None:
     approval = ask(tenant, "work")
     eventually(lambda: condition(tenant, "work") == "True", "the run says that it waits")
     assert runs.status(tenant, "work")["phase"] == "Running"
-    forged: dict[str, Any] = {"decidedBy": {"username": "root", "groups": ["system:masters"]}, "decidedAt": "2001-01-01T00:00:00Z"}
+    forged: dict[str, Any] = {
+        "decidedBy": {"username": "root", "groups": ["system:masters"]},
+        "decidedAt": "2001-01-01T00:00:00Z",
+    }
     tenant(*decision(approval, comment="go", **forged), f"--as={GRACE}")
     status = runs.until_cleaned(tenant, "work")
     assert (status["phase"], status["result"], condition(tenant, "work")) == ("Succeeded", "Done.", "False")
