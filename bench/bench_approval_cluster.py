@@ -71,7 +71,7 @@ def main(calls: int) -> None:
     with runs.serve_model(script, Clocked) as model:
         here.apply(POLICY)
         runs.furnish(here, model, policy="asking")
-        rules = {"limits": {"maxTurns": calls + 2, "maxToolCalls": calls}, "timeout": "30m"}
+        rules: dict[str, Any] = {"limits": {"maxTurns": calls + 2, "maxToolCalls": calls}, "timeout": "30m"}
         here(
             "create",
             "--as=alice",

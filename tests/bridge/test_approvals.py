@@ -89,6 +89,7 @@ async def test_an_approved_call_runs_as_it_was_asked(world, person):
     assert (await pod.result("shell", "c1"))["status"] == "ok"
     assert [dict(request.arguments) for request in tools.asked] == [{"command": "make"}]
     assert (await world.entry("tool.requested"))["approvedBy"] == "bob"
+    await world.entry("tool.result")
     assert len(await world.entries("tool.result")) == 1
 
 
