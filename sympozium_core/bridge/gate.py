@@ -227,17 +227,13 @@ class Gate:
         self._answer(server, result)
 
     async def _hand_over(self, server: str, request: ToolRequest, result: ToolResult, started: float) -> None:
-        """To the journal and to the agent, which need not wait for the journal: a pod that is lost in between leaves a call of unknown
-        outcome, as one lost a moment earlier does. The bridge says nothing else before it is on record, the run's result least of all."""
+        """To the agent and to the journal, for which the agent need not wait: a pod that is lost in between leaves a call of unknown
+        outcome, as one lost a moment earlier does. What the agent says next comes to the bus behind it, the run's result least of all before."""
         fields = {name: value for name, value in result.to_json().items() if name != "id"}
         took = round((time.monotonic() - started) * 1000, 2)
         where = {"tool": request.tool, "server": server}
-        recording = asyncio.ensure_future(
-            self._record.append("tool.result", call=request.id, **where, durationMs=took, **fields)
-        )
-        await asyncio.sleep(0)  # it is on its way first
         self._answer(server, result)
-        await recording
+        await self._record.append("tool.result", call=request.id, **where, durationMs=took, **fields)
 
     def _answer(self, server: str, result: ToolResult) -> None:
         path = f"{layout.server_dir(server)}/{layout.RESULTS}/{result.id}.json"

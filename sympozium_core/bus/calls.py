@@ -1,7 +1,7 @@
 """A request with a streamed reply, written once on `publish` and `subscribe`: the caller's side, and `serve` for the other.
 
 The wire format is in `docs/architecture.md`, "Framed calls". The first request frame goes to the subject, where one server of the queue
-takes it; that server answers at once with a heartbeat whose reply subject is its own for this call, below the subject of the call, and all
+takes it; the reply subject of that server's first frame is its own for this call, below the subject of the call, and all
 else that the caller has to say (further request frames, credit, cancellation) goes there. A caller that is gone and a server that is gone are both told by
 the bus: every frame names a reply subject, and one that nobody hears comes back as ``Status: 503``.
 """

@@ -23,6 +23,8 @@ from sympozium_core.errors import Permanent, SympoziumError, Temporary
 _log = logging.getLogger(__name__)
 
 HEARTBEAT_INTERVAL = 5.0
+FIRST_BEAT = 0.05
+"""Seconds after which a server that has nothing to say yet says that it is there; what is answered sooner says so itself."""
 MAX_TIMEOUT = 24 * 3600.0
 REQUEST_WINDOW = 16
 """Request frames that may be under way to the server."""
@@ -261,7 +263,6 @@ class _Served:
     async def _handle(self) -> None:
         request = CallRequest(self.subject, b"".join(self._parts), time.time() + self._deadline - time.monotonic())
         self._parts.clear()
-        await self._heartbeat({})
         items = self._server.handler(request)
         try:
             async for item in items:
@@ -289,6 +290,9 @@ class _Served:
 
     async def _beat(self) -> None:
         interval = self._server.limits.heartbeat
+        await asyncio.sleep(min(FIRST_BEAT, interval))
+        if not self._sent_at:
+            await self._heartbeat({})
         while True:
             await asyncio.sleep(max(interval / 10, self._sent_at + interval - time.monotonic()))
             if time.monotonic() - self._sent_at >= interval:

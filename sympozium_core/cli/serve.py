@@ -50,6 +50,7 @@ async def _serve(arguments: argparse.Namespace) -> int:
     import asyncio
 
     from sympozium_core.processes.embedded import serve_embedded
+    from sympozium_core.processes.garbage import collect_seldom
     from sympozium_core.settings import ControllerSettings
 
     settings = replace(
@@ -67,6 +68,7 @@ async def _serve(arguments: argparse.Namespace) -> int:
     async with serve_embedded(settings, controllers=True) as server:
         print(f"serving {settings.data_dir}", flush=True)
         print(server.sandbox.why, flush=True)
+        collect_seldom()
         await stop.wait()
         print("stopping", flush=True)
     return 0

@@ -125,6 +125,8 @@ class _Call:
 
         Raises BudgetExceeded for a call that is new when a limit of the run is reached."""
         async with aclosing(self._chunks()) as chunks:
+            if isinstance(chunks, Ahead):
+                await chunks.under_way()
             try:
                 new = await self._append(self._request_entry)
             except BudgetExceeded as exceeded:

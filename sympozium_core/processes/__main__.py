@@ -13,6 +13,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 
 from sympozium_core.errors import SympoziumError
+from sympozium_core.processes.garbage import collect_seldom
 
 Serve = Callable[[], Awaitable[None]]
 log = logging.getLogger("sympozium")
@@ -60,6 +61,7 @@ PROCESSES: Mapping[str, Callable[[], Serve]] = {
 
 async def _until_told(serve: Serve) -> None:
     """Each of these serves until it is cancelled, but for bootstrap, which ends by itself."""
+    collect_seldom()
     work = asyncio.ensure_future(serve())
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, work.cancel)

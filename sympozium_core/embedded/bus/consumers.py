@@ -20,6 +20,8 @@ from sympozium_core.embedded.bus.writer import BusWriter
 
 SAVE_AFTER = 0.2
 """Seconds for which changes are gathered."""
+WAKE_AFTER = 0.003
+"""Seconds that consumers begin after what they wait for was stored."""
 _SKIP_WORTH_KEEPING = 1000
 """After so many messages that were for others, the place is written down, so that the next start does not look at them again."""
 
@@ -47,6 +49,7 @@ class Durable:
         self._unsaved: dict[int, int] = {}
         """Sequences with how often each was delivered; 0: the store may forget it."""
         self._saving: asyncio.TimerHandle | None = None
+        self._waking: asyncio.TimerHandle | None = None
         self._ahead: deque[Message] = deque()
         self._changed = asyncio.Event()
         self._taking = asyncio.Lock()
@@ -60,6 +63,15 @@ class Durable:
 
     def wake(self) -> None:
         self._changed.set()
+
+    def wake_soon(self) -> None:
+        """For what was stored: whoever waits for that append goes on first, and has answered an agent before the consumers begin."""
+        if self._waking is None:
+            self._waking = asyncio.get_running_loop().call_later(WAKE_AFTER, self._wake_now)
+
+    def _wake_now(self) -> None:
+        self._waking = None
+        self.wake()
 
     def purged(self, pattern: str) -> None:
         """Forgets messages that were read ahead; those that are out are looked up again before they come again."""

@@ -153,7 +153,6 @@ class EmbeddedBus(Bus):
     def _stored(self, messages: list[Message]) -> None:
         self._tail.add(messages)
         for durable in self._durables.values():
-            # Whoever waits for an append is answered before the consumers begin.
-            asyncio.get_running_loop().call_soon(durable.wake)
+            durable.wake_soon()
         for message in messages:
             self.router.route(Message(message.subject, message.data, message.headers))

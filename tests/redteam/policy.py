@@ -1,0 +1,24 @@
+"""What holds for the run that is attacked, wherever that is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+DENIED, CALLS, TURNS = "drop_tables", 120, 4
+POLICY: dict[str, Any] = {
+    "apiVersion": "sympozium.ai/v1alpha1",
+    "kind": "SympoziumPolicy",
+    "metadata": {"name": "watchful"},
+    "spec": {
+        "template": "Default",
+        "toolGating": {"rules": [{"tool": "execute_command", "action": "allow"}, {"tool": "drop_*", "action": "deny"}]},
+        "limits": {"maxToolCalls": CALLS, "maxTurns": TURNS},
+    },
+}
+TOLD: dict[str, Any] = {"ipc": "/ipc", "workspace": "/workspace", "denied": DENIED, "turns": TURNS, "calls": CALLS}
+"""Of `protocol`."""
+
+
+def through(found: dict[str, str]) -> dict[str, str]:
+    """The attempts that got through, and those that could not be made, which show nothing."""
+    return {name: said for name, said in found.items() if said.startswith(("REACHED", "FAILED"))}
