@@ -15,6 +15,7 @@ from sympozium_core.bus.calls import call_once
 from sympozium_core.contracts.approvals import MAX_WAITS, Decision, decision_from_json
 from sympozium_core.contracts.bus import Bus
 from sympozium_core.errors import Permanent, Temporary
+from sympozium_core.ipc.documents import encode
 
 LONGEST_PAUSE = 2.0
 
@@ -77,7 +78,7 @@ class Waits:
     async def _ask(self, question: Mapping[str, Any]) -> Decision:
         """Until there is an answer: a controller that is gone is asked again where the next one listens, and knows the question by its call."""
         pause = 0.02
-        data = json.dumps(question).encode()
+        data = encode(question)
         while True:
             try:
                 return decision_from_json(json.loads(await call_once(self._bus, self._subject, data, deadline=self._deadline)))

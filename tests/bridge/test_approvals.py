@@ -187,6 +187,10 @@ async def test_nobody_is_asked_about_what_cannot_run_or_be_read(world, person):
     assert (await pod.result("shell", "c1"))["status"] == "error"
     pod.request("shell", "c2", arguments={"command": "x" * MAX_ARGUMENTS})
     assert "longer than" in (await pod.result("shell", "c2"))["content"]
+    wide = "é" * (MAX_ARGUMENTS // 2 - 20)
+    pod.request("shell", "wide", arguments={"command": wide})
+    assert (await person.asked(world, "wide"))["arguments"]["command"] == wide
+    person.questions.clear()
     pod.request("shell", "c3", tool="no_such_tool")
     assert (await pod.result("shell", "c3"))["status"] == "denied"
     assert not person.questions

@@ -17,6 +17,7 @@ from sympozium_core.bus import subjects
 from sympozium_core.bus.calls import call_once
 from sympozium_core.clock import SystemClock, parse_rfc3339
 from sympozium_core.contracts.approvals import MAX_ARGUMENTS, Approvals, Decision, approval_name, decision_from_json
+from sympozium_core.contracts.cluster import Invalid
 from sympozium_core.contracts.plan import Limits, ModelRef, PodPlan, RunPlan, ToolPolicy
 from sympozium_core.controllers.agentrun.approve_call import serve_approve
 from sympozium_core.controllers.agentrun.context import INDEXES, RunContext
@@ -162,6 +163,17 @@ async def test_what_is_no_question_of_this_pod_makes_nothing(world: World, asked
     with pytest.raises(Permanent):
         await world.ask(**asked)
     assert not (await world.cluster.list(TOOL_APPROVAL, "default")).items
+
+
+async def test_arguments_that_cannot_be_stored_are_denied_and_not_asked_for_ever(world: World) -> None:
+    await world.begin()
+
+    async def refuse(*anything: Any, **more: Any) -> Any:
+        raise Invalid("spec.arguments: is nested too deeply")
+
+    world.context.cluster = SimpleNamespace(create=refuse)
+    with pytest.raises(Permanent, match="could be shown: spec"):
+        await world.ask()
 
 
 @pytest.mark.parametrize(("action", "allows"), [("deny", False), ("allow", True)])

@@ -11,7 +11,7 @@ from sympozium_core.bus import subjects
 from sympozium_core.bus.serving import CallRequest, Server, ServerLimits, serve
 from sympozium_core.clock import rfc3339
 from sympozium_core.contracts.approvals import MAX_ARGUMENTS, Decision, approval_name, question_digest
-from sympozium_core.contracts.cluster import AlreadyExists, ApiError, NotFound, Object
+from sympozium_core.contracts.cluster import AlreadyExists, ApiError, BadRequest, Invalid, NotFound, Object, TooLarge
 from sympozium_core.contracts.plan import RunPlan
 from sympozium_core.controllers.agentrun import attempts
 from sympozium_core.controllers.agentrun.context import RunContext
@@ -47,6 +47,8 @@ async def _answer(context: RunContext, request: CallRequest) -> Decision:
             await context.approvals.withdraw(key, uid)
             return Decision("withdrawn", False)
         approval = await _made(context, run, plan, key, asked)
+    except (Invalid, BadRequest, TooLarge) as error:
+        raise Permanent(f"its arguments are nothing that a person could be shown: {error.message}") from error
     except (AlreadyExists, NotFound) as error:
         raise Temporary("the approval was deleted while it was looked at", after=0.1) from error
     except ApiError as error:
