@@ -110,6 +110,16 @@ class Phase(StrEnum):
         return self in (Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED)
 
 
+class ApprovalPhase(StrEnum):
+    """Phases of a ToolApproval, in `status.phase`."""
+
+    PENDING = "Pending"
+    APPROVED = "Approved"
+    DENIED = "Denied"
+    EXPIRED = "Expired"
+    WITHDRAWN = "Withdrawn"  # the call, or its run, was given up
+
+
 class Reason(StrEnum):
     """Why a run ended, in `status.reason`: a closed list."""
 

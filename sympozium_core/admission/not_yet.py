@@ -14,7 +14,6 @@ _KINDS: Mapping[str, str] = {
     "SympoziumSchedule": "schedules do not fire in this version",
     "PersonaPack": "persona packs make nothing in this version",
     "MCPServer": "MCP servers are not started or asked in this version",
-    "ToolApproval": "approvals are not available in this version: a call that needs one is denied",
 }
 _FIELDS: Mapping[str, Mapping[str, str]] = {
     "SympoziumInstance": {

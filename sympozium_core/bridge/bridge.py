@@ -12,6 +12,7 @@ from typing import Any
 
 from sympozium_core.bridge import offer as offers
 from sympozium_core.bridge.agent_volume import AgentVolume
+from sympozium_core.bridge.approvals import Waits
 from sympozium_core.bridge.artifacts import Artifacts
 from sympozium_core.bridge.assignment import Assignment, Earlier, assignment
 from sympozium_core.bridge.credentials import Credentials, Wanted, containers_with_rights
@@ -129,7 +130,10 @@ class _Run:
             start(self._stopping.at(self._given.deadline))
             tokens = group.create_task(self._fetch_tokens())
             offer = await self._offer()
-            gate = Gate(self._given, offer, self._review, self._agent.root, self._servers, self._record, self._artifacts)
+            waits = Waits(self._bus, self._given.plan.uid, self._pod.id, self._given.deadline)
+            start(waits.work())
+            parts = (self._agent.root, self._servers, self._record, self._artifacts, waits)
+            gate = Gate(self._given, offer, self._review, *parts)
             for name in self._servers:
                 for _ in range(CALLS_AT_ONCE):
                     start(gate.work(name))

@@ -46,7 +46,7 @@ class Offer:
 def decide(plan: RunPlan, manifests: Mapping[str, Sequence[ToolDefinition]]) -> Offer:
     """`manifests` has what each server said; a server of the plan that is not in it is missing and its declared tools are not offered.
 
-    A tool of which the policy allows no call, or that would need an approval, is not offered. A name that several servers have goes to a native tool,
+    A tool of which the policy denies every call is not offered; one that waits for a person is. A name that several servers have goes to a native tool,
     else to the gateway, else to the first in skill order.
     """
     problems: list[str] = []
@@ -61,7 +61,7 @@ def decide(plan: RunPlan, manifests: Mapping[str, Sequence[ToolDefinition]]) -> 
     for name, tools in served.items():
         for tool in tools:
             owners.setdefault(tool, []).append(name)
-    offered = [tool for tool in owners if plan.tools.decide(tool).action == "allow"]
+    offered = [tool for tool in owners if plan.tools.decide(tool).action != "deny"]
     if len(offered) > MAX_TOOLS:
         problems.append(f"{len(offered)} tools are more than {MAX_TOOLS}; the last ones are not offered")
         offered = offered[:MAX_TOOLS]

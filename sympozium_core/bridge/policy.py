@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from sympozium_core.call_conditions.examined import ExaminedCall
     from sympozium_core.hooks import ToolCall, Veto
 
-NEEDS_APPROVAL = "needs approval; approvals are not available in this version, so it is denied"
-
 
 def decided(policy: ToolPolicy, tool: str, call: ExaminedCall | None = None) -> ToolRule:
     """The policy's decision; of a denial `because` is what the agent is told."""

@@ -39,6 +39,7 @@ class EntryType(StrEnum):
     POLICY = "policy"
 
     STARTED = "started"
+    TOOL_WAITING = "tool.waiting"
     TOOL_REQUESTED = "tool.requested"
     TOOL_DENIED = "tool.denied"
     TOOL_RESULT = "tool.result"

@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
+from sympozium_core.contracts.approvals import Approvals
 from sympozium_core.contracts.fetching import FetchPolicy, fetch_policy_from_json
 
 Role = Literal["agent", "bridge", "skill"]
@@ -290,6 +291,8 @@ class RunPlan:
     """What the gateway may fetch for the run; None: nothing, and the tool is not offered."""
     private_models: tuple[str, ...] = ()
     """CIDRs beside the public addresses at which its model may be asked."""
+    approvals: Approvals = field(default_factory=Approvals)
+    """Of the calls for which `tools` says ask."""
     notes: tuple[str, ...] = ()
     """What the user should know: a field that does not act in this place, a promise that this sandbox cannot keep."""
 
@@ -344,6 +347,7 @@ def run_plan_from_json(data: Mapping[str, Any]) -> RunPlan:
             "bridge_hooks": tuple(data["bridge_hooks"]),
             "fetch": fetch_policy_from_json(data["fetch"]),
             "private_models": tuple(data["private_models"]),
+            "approvals": Approvals(**data["approvals"]),
             "notes": tuple(data["notes"]),
         }
     )

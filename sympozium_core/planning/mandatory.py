@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import reduce
 
 from sympozium_core.address_guard import common
+from sympozium_core.planning.approvals import strictest
 from sympozium_core.planning.policy import Destination, EffectivePolicy
 from sympozium_core.resources import durations, quantities
 
@@ -34,6 +35,7 @@ def both(named: EffectivePolicy, mandatory: Sequence[EffectivePolicy]) -> Effect
             field: min(part.limits[field] for part in parts if field in part.limits)
             for field in {field for part in parts for field in part.limits}
         },
+        approvals=strictest(parts),
         timeout=_smallest((part.timeout for part in parts), durations.seconds),
         allowed_egress=tuple(
             destination

@@ -20,6 +20,7 @@ from sympozium_core.contracts.plan import (
 )
 from sympozium_core.errors import Cause, Refused
 from sympozium_core.names import NATIVE_TOOLS, Reason, Tool
+from sympozium_core.planning.approvals import approvals_of
 from sympozium_core.planning.egress import egress
 from sympozium_core.planning.factory import label_value
 from sympozium_core.planning.fetching import fetch_policy
@@ -72,6 +73,7 @@ def make_plan(inputs: RunInputs) -> RunPlan:
         bridge_hooks=inputs.bridge_hooks,
         fetch=fetch_policy(inputs.policy, tools),
         private_models=inputs.policy.model_private or (),
+        approvals=approvals_of(inputs.policy),
         notes=(*notes(inputs), *closed),
     )
 
@@ -89,7 +91,7 @@ def wants_memory(instance: Mapping[str, Any]) -> bool:
 
 def _attached(skills: tuple[SkillSource, ...], tools: ToolPolicy) -> tuple[SkillSource, ...]:
     """The skills whose servers start. The implicit shell is the last of `skills`, and left out where its one tool may never be called."""
-    if tools.decide(Tool.EXECUTE_COMMAND).action == "allow":
+    if tools.decide(Tool.EXECUTE_COMMAND).action != "deny":
         return skills
     return tuple(skill for skill in skills if skill.name != SHELL_SKILL)
 

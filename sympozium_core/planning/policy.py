@@ -34,6 +34,15 @@ class Destination:
 
 
 @dataclass(frozen=True)
+class ApprovalFields:
+    """The policy's `approvals` as it writes them; what is empty is open (`planning.approvals` says what then holds)."""
+
+    timeout: str = ""
+    on_timeout: str = ""
+    allow_self: bool | None = None
+
+
+@dataclass(frozen=True)
 class EffectivePolicy:
     """What holds for one run, with the reasons kept in words."""
 
@@ -76,6 +85,8 @@ class EffectivePolicy:
     """It says something of the network: what it does not list is closed, also where another policy lists it."""
     namespace: str = ""
     """Where it was found; empty for one that is built in."""
+    approvals: ApprovalFields = ApprovalFields()
+    """Of the calls for which `tools` says ask."""
     parts: tuple[EffectivePolicy, ...] = ()
     """Where several policies hold: each by itself, the one that the instance names first. Each gives its own reasons (`mandatory.both`)."""
 
@@ -88,6 +99,7 @@ def effective_policy(name: str, spec: Mapping[str, Any], namespace: str = "") ->
     kernel = sandbox.get("agentSandboxPolicy") or {}
     network = spec.get("networkPolicy") or {}
     limits = spec.get("limits") or {}
+    approvals = spec.get("approvals") or {}
     return EffectivePolicy(
         name=name,
         namespace=namespace,
@@ -112,6 +124,9 @@ def effective_policy(name: str, spec: Mapping[str, Any], namespace: str = "") ->
         host_mounts=bool(sandbox.get("allowHostMounts")),
         limits={name: most for name, most in limits.items() if name != "timeout"},
         timeout=limits.get("timeout") or "",
+        approvals=ApprovalFields(
+            approvals.get("timeout") or "", approvals.get("onTimeout") or "", approvals.get("allowSelfApproval")
+        ),
     )
 
 

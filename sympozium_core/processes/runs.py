@@ -17,8 +17,8 @@ from sympozium_core.contracts.cluster import Cluster
 from sympozium_core.contracts.plan import RunPlan
 from sympozium_core.contracts.provider import Provider
 from sympozium_core.contracts.sandbox import Sandbox
-from sympozium_core.controllers import instance
-from sympozium_core.controllers.agentrun import identity, journal_feed, phases, start_call
+from sympozium_core.controllers import instance, tool_approvals
+from sympozium_core.controllers.agentrun import approve_call, identity, journal_feed, phases, start_call
 from sympozium_core.controllers.agentrun.context import INDEX_POD, INDEX_UID, INDEXES, RunContext
 from sympozium_core.controllers.agentrun.credentials_call import CreateSubresource, serve_credentials
 from sympozium_core.controllers.agentrun.journal import Journals
@@ -30,13 +30,14 @@ from sympozium_core.controllers.agentrun.warm import WarmPods
 from sympozium_core.controllers.memory_claims import MemoryClaims
 from sympozium_core.controllers.network_policies import BusPlace
 from sympozium_core.controllers.network_profiles import NetworkProfiles
+from sympozium_core.controllers.tool_approvals import ToolApprovals
 from sympozium_core.errors import Permanent
 from sympozium_core.hooks import RunEvent
 from sympozium_core.planning.patches import apply_patch
 from sympozium_core.processes.directory import Directory
 from sympozium_core.processes.models import Asked, answer_models
 from sympozium_core.processes.pods import PodHost
-from sympozium_core.reconcile.controller import Controller, Options
+from sympozium_core.reconcile.controller import Controller, Options, Source
 from sympozium_core.reconcile.events import EventRecorder
 from sympozium_core.reconcile.informer import Informer
 from sympozium_core.reconcile.informers import Informers
@@ -45,7 +46,7 @@ from sympozium_core.reconcile.supervisor import Supervisor
 from sympozium_core.registry import calls
 from sympozium_core.registry.drivers import Drivers
 from sympozium_core.registry.relay import Relay
-from sympozium_core.resources.kinds import AGENT_RUN, SKILL_PACK, SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY
+from sympozium_core.resources.kinds import AGENT_RUN, SKILL_PACK, SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY, TOOL_APPROVAL
 from sympozium_core.settings import ControllerSettings
 
 log = logging.getLogger(__name__)
@@ -97,6 +98,7 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
         runs = informers.of(AGENT_RUN, indexes=INDEXES)
         instances = informers.of(SYMPOZIUM_INSTANCE)
         policies = informers.of(SYMPOZIUM_POLICY)
+        questions = informers.of(TOOL_APPROVAL, indexes=tool_approvals.INDEXES)
         events = EventRecorder(parts.cluster, "sympozium-controller", clock=parts.clock)
         supervisor = Supervisor()
         supervisor.add("informers", informers.run)
@@ -113,7 +115,8 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
         sandbox = await stack.enter_async_context(parts.pods.open(runs, wake.pod))
         wake.warm = WarmPods(sandbox, parts.settings.warm_pods)
         stack.push_async_callback(wake.warm.close)
-        context = _context(parts, runs, sandbox, facts.name, events, wake.warm)
+        approvals = ToolApprovals(parts.cluster, questions, runs, events=events, clock=parts.clock)
+        context = _context(parts, runs, sandbox, facts.name, events, wake.warm, approvals)
         context.network = network
         if parts.providers is not None:
             asked = Asked(parts.providers, parts.data_dir, on_this_machine=True)
@@ -121,6 +124,8 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
             await stack.enter_async_context(models)
         starts = await start_call.serve_start(context)
         stack.push_async_callback(starts.close)
+        approving = await approve_call.serve_approve(context)
+        stack.push_async_callback(approving.close)
         if parts.on_cluster is not None:
             credentials = await serve_credentials(context, parts.on_cluster.create_subresource)
             stack.push_async_callback(credentials.close)
@@ -131,6 +136,7 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
         work.add("agentruns", wake.controller.run)
         about = instance.controller(parts.cluster, instances, runs, events=events, clock=parts.clock, memory=memory)
         work.add("instances", about.run)
+        work.add("approvals", approvals.controller().run)
         if network is not None:
             work.add("network profiles", network.controller().run)
             work.add("leftover rights", lambda: identity.keep_swept(context))
@@ -159,7 +165,13 @@ def _network(parts: Parts, informers: Informers, instances: Informer, runs: Info
 
 
 def _context(
-    parts: Parts, runs: Informer, sandbox: Sandbox, sandbox_name: str, events: EventRecorder, warm: WarmPods
+    parts: Parts,
+    runs: Informer,
+    sandbox: Sandbox,
+    sandbox_name: str,
+    events: EventRecorder,
+    warm: WarmPods,
+    approvals: ToolApprovals,
 ) -> RunContext:
     def patch_plan(run: Mapping[str, Any], plan: RunPlan) -> RunPlan:
         patched, failures = calls.patch_plan(parts.relay, plan, apply_patch)
@@ -181,6 +193,8 @@ def _context(
         patch_plan=patch_plan,
         revoke=parts.pods.revoke,
         warm=warm,
+        approvals=approvals,
+        single_user=parts.on_cluster is None,
         events=events,
         clock=parts.clock,
         settings=parts.settings,
@@ -200,11 +214,16 @@ def _run_controller(context: RunContext) -> Controller:
         "agentruns",
         context.runs,
         partial(phases.reconcile, context),
+        sources=[Source(context.approvals.informer, _run_of)],
         options=Options(workers=16, gave_up=gave_up, concerns=phases.concerns, can_wait=phases.can_wait),
     )
 
     context.runs.on_change(Line(context, controller.enqueue).changed)
     return controller
+
+
+def _run_of(approval: Mapping[str, Any]) -> list[Key]:
+    return [Key(approval["metadata"]["namespace"], str(approval["spec"].get("runRef")))]
 
 
 class _Wake:

@@ -150,6 +150,17 @@ class PolicyLimits(RunLimits):
     """The longest time limit of a run."""
 
 
+class PolicyApprovals(Strict):
+    """Of calls that wait for a person, where a rule says ask."""
+
+    timeout: Duration | None = None
+    """How long a call waits, 15m where nothing is said; never beyond the end of its run."""
+    on_timeout: Literal["deny", "allow"] | None = None
+    """What becomes of a call that nobody has decided in time, deny where nothing is said."""
+    allow_self_approval: bool | None = None
+    """Whether whoever asked for the run may decide its calls. Where nothing is said, only on a machine of one user, where there is nobody else."""
+
+
 class PolicySpec(Strict):
     template: Template | None = None
     tool_gating: ToolGating | None = None
@@ -162,6 +173,7 @@ class PolicySpec(Strict):
     image_policy: ImagePolicy | None = None
     lifecycle_policy: LifecyclePolicy | None = None
     limits: PolicyLimits | None = None
+    approvals: PolicyApprovals | None = None
     mandatory: Mandatory | None = None
 
 

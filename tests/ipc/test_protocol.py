@@ -76,7 +76,14 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             }
         ],
         "skills": [{"name": "n", "description": "d", "path": "/skills/p/n.md"}],
-        "limits": {"maxTurns": 5, "maxToolCalls": 0, "deadline": 1.0, "contextBytes": 1000, "toolResultBytes": 200},
+        "limits": {
+            "maxTurns": 5,
+            "maxToolCalls": 0,
+            "deadline": 1.0,
+            "contextBytes": 1000,
+            "toolResultBytes": 200,
+            "approvalSeconds": 900.0,
+        },
         "resume": {
             "messages": [{"role": "user", "content": "c"}],
             "toolResults": {"c1": {"status": "ok", "content": "x", "artifacts": []}},

@@ -92,6 +92,9 @@ CASES: dict[str, Case] = {
     "limits.maxFetches": Case({}, {"limits": {"maxFetches": 3}}),
     "limits.maxTurns": Case({}, {"limits": {"maxTurns": 3}}),
     "limits.maxToolCalls": Case({}, {"limits": {"maxToolCalls": 3}}),
+    "approvals.timeout": Case({}, {"approvals": {"timeout": "1m"}}),
+    "approvals.onTimeout": Case({}, {"approvals": {"onTimeout": "allow"}}),
+    "approvals.allowSelfApproval": Case({}, {"approvals": {"allowSelfApproval": True}}),
     "limits.timeout": Case({}, {"limits": {"timeout": "1m"}}),
 }  # fmt: skip
 NOT_YET: dict[str, Any] = {

@@ -141,7 +141,7 @@ def test_a_plan_survives_its_json_form(inputs: Make) -> None:
     ("policy", "native", "servers"),
     [
         ({"template": "Permissive"}, 5, ["shell"]),
-        ({"template": "Default"}, 5, []),
+        ({"template": "Default"}, 5, ["shell"]),
         ({"template": "Restrictive"}, 0, []),
         ({"featureGates": {"file-access": False}}, 0, ["shell"]),
     ],

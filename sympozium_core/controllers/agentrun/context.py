@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sympozium_core.clock import Clock
 from sympozium_core.contracts.bus import Bus
@@ -27,6 +27,9 @@ from sympozium_core.reconcile.events import EventRecorder
 from sympozium_core.reconcile.informer import Informer
 from sympozium_core.resources.kinds import AGENT_RUN
 from sympozium_core.settings import ControllerSettings
+
+if TYPE_CHECKING:
+    from sympozium_core.controllers.tool_approvals import ToolApprovals
 
 INDEX_UID, INDEX_POD, INDEX_STAGE, INDEX_INSTANCE = "uid", "pod", "stage", "instance"
 INDEX_STAGE_OF_INSTANCE = "stage of instance"
@@ -84,9 +87,12 @@ class RunContext:
     revoke: Callable[[str], Awaitable[None]]
     """Ends the bus user of the pod with this id, at once."""
     warm: WarmPods
+    approvals: ToolApprovals
     events: EventRecorder
     clock: Clock
     settings: ControllerSettings
+    single_user: bool = False
+    """There is one user, who has nobody else to ask."""
     network: NetworkProfiles | None = None
     """None where the runtime itself keeps pods off the network."""
     left_alone: set[str] = field(default_factory=set)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sympozium_core.clock import rfc3339
 from sympozium_core.contracts.cluster import ApiError, NotFound, Object
-from sympozium_core.controllers.agentrun import attempts, identity
+from sympozium_core.controllers.agentrun import attempts, identity, waiting
 from sympozium_core.controllers.agentrun.context import INDEX_INSTANCE, RunContext, instance_key
 from sympozium_core.controllers.agentrun.outcome import Outcome
 from sympozium_core.controllers.agentrun.status import conditions, status_of, write_status
@@ -48,7 +48,12 @@ async def end(context: RunContext, run: Object, outcome: Outcome) -> Result | No
             "tokenUsage": usage,
             "queuePosition": None,
             "conditions": conditions(
-                run, "Complete", outcome.phase is Phase.SUCCEEDED, outcome.reason, outcome.message[:1000], context.clock
+                waiting.over(run, context.clock),
+                "Complete",
+                outcome.phase is Phase.SUCCEEDED,
+                outcome.reason,
+                outcome.message[:1000],
+                context.clock,
             ),
         },
     )
