@@ -118,17 +118,7 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
         approvals = ToolApprovals(parts.cluster, questions, runs, events=events, clock=parts.clock)
         context = _context(parts, runs, sandbox, facts.name, events, wake.warm, approvals)
         context.network = network
-        if parts.providers is not None:
-            asked = Asked(parts.providers, parts.data_dir, on_this_machine=True)
-            models = answer_models(parts.cluster, parts.bus, parts.plans, runs, asked, parts.clock)
-            await stack.enter_async_context(models)
-        starts = await start_call.serve_start(context)
-        stack.push_async_callback(starts.close)
-        approving = await approve_call.serve_approve(context)
-        stack.push_async_callback(approving.close)
-        if parts.on_cluster is not None:
-            credentials = await serve_credentials(context, parts.on_cluster.create_subresource)
-            stack.push_async_callback(credentials.close)
+        await _answer_pods(stack, parts, context)
         wake.controller = _run_controller(context)
         policies.on_change(PolicyChanges(context, wake.controller.enqueue).changed)
         await parts.pods.sweep(runs)
@@ -149,6 +139,19 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
                 wake.uid(uid)
 
         yield adopt
+
+
+async def _answer_pods(stack: AsyncExitStack, parts: Parts, context: RunContext) -> None:
+    """What bridges ask of the controller, and here of the gateway too where it is no process of its own; until `stack` is closed."""
+    if parts.providers is not None:
+        asked = Asked(parts.providers, parts.data_dir, on_this_machine=True)
+        models = answer_models(parts.cluster, parts.bus, parts.plans, context.runs, asked, parts.clock)
+        await stack.enter_async_context(models)
+    servers = [await start_call.serve_start(context), await approve_call.serve_approve(context)]
+    if parts.on_cluster is not None:
+        servers.append(await serve_credentials(context, parts.on_cluster.create_subresource))
+    for server in servers:
+        stack.push_async_callback(server.close)
 
 
 def _network(parts: Parts, informers: Informers, instances: Informer, runs: Informer, wake: _Wake) -> NetworkProfiles:

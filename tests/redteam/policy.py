@@ -23,7 +23,10 @@ WORDS: dict[str, Any] = {
         "template": "Default",
         "toolGating": {
             "defaultAction": "deny",
-            "rules": [{"tool": "execute_command", "action": "allow", "when": f"argv[0] == '{ONLY}'"}],
+            "rules": [
+                {"tool": "execute_command", "action": "allow", "when": f"argv[0] == '{ONLY}'"},
+                {"tool": "execute_command", "action": "deny"},
+            ],
         },
     },
 }
