@@ -16,6 +16,7 @@ from tests.redteam.policy import CALLS, ONLY, POLICY, TOLD, WORDS, through
 
 ATTACKED = threading.Event()
 """Until then the runner waits for its answer."""
+GATEWAY_HEALTH = 8081
 SCRIPT = Script(
     (
         Conversation((Answer("I thought about it.", until=ATTACKED.is_set),), "slowly"),
@@ -35,9 +36,9 @@ def test_a_hostile_program_gets_no_further_than_an_honest_one(sympozium: object,
     here.apply(POLICY)
     runs.furnish(here, model, policy=POLICY["metadata"]["name"])
     here.apply(runs.run("attacked", "think slowly"))
-    found = attack_protocol(here, runs.pod_of(here, "attacked"), TOLD)
+    found = attack_protocol(here, runs.pod_of(here, "attacked"), {**TOLD, "port": GATEWAY_HEALTH})
     assert not through(found)
-    assert len(found) >= 40
+    assert len(found) >= 70
     ATTACKED.set()
     status = runs.until_cleaned(here, "attacked")
     assert (status["phase"], status["result"]) == ("Succeeded", "I thought about it.")

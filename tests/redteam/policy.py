@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-DENIED, CALLS, TURNS = "drop_tables", 120, 4
+DENIED, ASKS, CALLS, TURNS = "drop_tables", "touch -- ", 160, 4
 POLICY: dict[str, Any] = {
     "apiVersion": "sympozium.ai/v1alpha1",
     "kind": "SympoziumPolicy",
     "metadata": {"name": "watchful"},
     "spec": {
         "template": "Default",
-        "toolGating": {"rules": [{"tool": "execute_command", "action": "allow"}, {"tool": "drop_*", "action": "deny"}]},
+        "toolGating": {
+            "rules": [
+                {"tool": "execute_command", "action": "ask", "when": f"args.command.startsWith('{ASKS}')"},
+                {"tool": "execute_command", "action": "allow"},
+                {"tool": "drop_*", "action": "deny"},
+            ]
+        },
+        "networkPolicy": {"fetch": {"allow": [{"host": "pages.example", "paths": ["/public/"]}]}},
         "limits": {"maxToolCalls": CALLS, "maxTurns": TURNS},
     },
 }
@@ -30,7 +37,15 @@ WORDS: dict[str, Any] = {
         },
     },
 }
-TOLD: dict[str, Any] = {"ipc": "/ipc", "workspace": "/workspace", "denied": DENIED, "turns": TURNS, "calls": CALLS}
+TOLD: dict[str, Any] = {
+    "ipc": "/ipc",
+    "workspace": "/workspace",
+    "denied": DENIED,
+    "asks": ASKS,
+    "port": 80,
+    "turns": TURNS,
+    "calls": CALLS,
+}
 """Of `protocol`."""
 
 

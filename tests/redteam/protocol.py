@@ -1,7 +1,9 @@
 """What an agent that was replaced by a hostile program tries on the files between it and its bridge, and on the model's address.
 
 A program for `python3 -` in the agent's container, standard library only. Its one argument is JSON: ``{"ipc": path, "workspace": path,
-"denied": tool, "turns": most, "calls": most}``: the policy allows `execute_command` and denies `denied`; with ``"only": word`` it allows
+"denied": tool, "asks": word, "turns": most, "calls": most, "port": a web server on the gateway's loopback}``: the policy allows
+`execute_command`, but a command that begins with `asks` waits for a person, denies `denied`, and has pages fetched from `pages.example`
+alone; with ``"only": word`` it allows
 commands alone whose first word this is. It prints JSON: attempt → what came of it; an attempt that got through says so with a text that
 begins with ``REACHED``.
 """
@@ -30,20 +32,14 @@ class Agent:
     def __init__(self, told: dict[str, Any]) -> None:
         self.ipc, self.workspace = Path(told["ipc"]), Path(told["workspace"])
         self.denied, self.turns, self.calls = told["denied"], told["turns"], told["calls"]
-        self.only = told.get("only", "")
+        self.only, self.asks, self.port = told.get("only", ""), told["asks"], told["port"]
         self.made = 0
         task = json.loads((self.ipc / "input/task.json").read_bytes())
         address = task["model"]["baseURL"].removeprefix("http://").partition("/")[0]
         self.model = (address.rpartition(":")[0], int(address.rpartition(":")[2]))
         self.name = task["model"]["name"]
 
-    @property
-    def requests(self) -> Path:
-        return self.ipc / "tools" / SERVER / "requests"
-
-    @property
-    def results(self) -> Path:
-        return self.ipc / "tools" / SERVER / "results"
+        self.requests, self.results = (self.ipc / "tools" / SERVER / name for name in ("requests", "results"))
 
     def id(self, what: str) -> str:
         self.made += 1
@@ -61,8 +57,8 @@ class Agent:
         self.put(self.requests / f"{call}.json", body(call, tool, **arguments))
         return self.answer(call)
 
-    def answer(self, call: str) -> dict[str, Any]:
-        path, end = self.results / f"{call}.json", time.monotonic() + WAIT
+    def answer(self, call: str, server: str = SERVER) -> dict[str, Any]:
+        path, end = self.ipc / "tools" / server / "results" / f"{call}.json", time.monotonic() + WAIT
         while time.monotonic() < end:
             try:
                 found: dict[str, Any] = json.loads(path.read_bytes())
@@ -200,16 +196,6 @@ def swapped_after_it_was_read(agent: Agent) -> str:
     return f"REACHED: {text!r}" if "evil" in text or text.count("good") > 1 else f"ran {text.count('good')} times"
 
 
-def own_approval(agent: Agent) -> str:
-    """Files such as a person's decision might be told by."""
-    call = agent.id("approved")
-    said = json.dumps({"id": call, "decision": "Approved", "approved": True, "status": "allow"}).encode()
-    places = ("approvals", f"tools/{SERVER}/approvals", "control/approvals", "input/approvals")
-    for place in places:
-        agent.put(agent.ipc / place / f"{call}.json", said)
-    return denied_tool(agent, agent.denied)
-
-
 def own_result(agent: Agent) -> str:
     """Whoever reads the record later must not find that it happened. That it does not is looked at from outside."""
     call = agent.id("forged")
@@ -236,6 +222,65 @@ def too_many_calls(agent: Agent) -> str:
         if result["status"] == "denied":
             return f"{done} ran, then: {result['content']}" if done <= agent.calls else f"REACHED: {done} ran"
     return f"REACHED: {done} ran"
+
+
+def without_a_person(agent: Agent, *files: str) -> str:
+    """A call that waits for a person, and whoever else may say yes: it must neither run nor have a result."""
+    call = agent.id("waits")
+    said = {"id": call, "call": call, "decision": "Approved", "outcome": "approved", "allows": True, "by": "me", "status": "ok"}
+    agent.put(agent.requests / f"{call}.json", body(call, "execute_command", command=f"{agent.asks} {call}"))
+    agent.honest()
+    for file in files:
+        agent.put(agent.ipc / file.format(call), json.dumps(said).encode())
+    agent.honest()
+    ran = agent.ran(call)
+    agent.put(agent.ipc / "tools" / SERVER / "cancel" / call, b"")
+    return "REACHED: it ran" if ran else "it waits"
+
+
+DECISIONS = (
+    "approvals/{0}.json",
+    f"tools/{SERVER}/approvals/{{0}}.json",
+    "control/approve-{0}",
+    "input/approval-{0}.json",
+    f"tools/{SERVER}/requests/.approved-{{0}}.json",
+    "tools/bridge/requests/approve-{0}.json",
+)
+"""Files such as a decision might be told by, or a request to decide."""
+
+
+def fetched(agent: Agent, url: str, **more: Any) -> str:
+    call = agent.id("fetch")
+    path = agent.ipc / "tools/gateway/requests" / f"{call}.json"
+    agent.put(path, body(call, "fetch_url", url=url.format(agent.port), **more))
+    result = agent.answer(call, "gateway")
+    return f"REACHED: {result}" if result["status"] == "ok" else str(result["content"])
+
+
+PAGES = {
+    "the metadata address": "http://169.254.169.254/latest/",
+    "the gateway's own machine": "http://127.0.0.1:{0}/v1/models",
+    "it by name": "http://localhost:{0}/v1/models",
+    "it by name with a dot": "http://localhost.:{0}/v1/models",
+    "it in decimal": "http://2130706433:{0}/v1/models",
+    "it in octal": "http://0177.0.0.1:{0}/v1/models",
+    "it in hexadecimal": "http://0x7f000001:{0}/v1/models",
+    "it in short": "http://127.1:{0}/v1/models",
+    "it by IPv6": "http://[::1]:{0}/v1/models",
+    "it by a mapped address": "http://[::ffff:127.0.0.1]:{0}/v1/models",
+    "it by no address": "http://0.0.0.0:{0}/v1/models",
+    "it behind a user's name": "http://pages.example@127.0.0.1:{0}/public/",
+    "it behind a backslash": "http://127.0.0.1:{0}\\\\@pages.example/public/",
+    "it behind a fragment": "http://127.0.0.1:{0}#@pages.example/public/",
+    "a file": "file:///etc/passwd",
+    "a host that is not listed": "http://other.example/public/",
+    "a host below": "http://x.pages.example/public/",
+    "a look-alike": "http://p\u0430ges.example/public/",
+    "a path that is not listed": "http://pages.example/secret",
+    "a path out of a listed one": "http://pages.example/public/../secret",
+    "the same, written otherwise": "http://pages.example/public/%2e%2e/secret",
+    "a line more": "http://pages.example/public/ HTTP/1.1\r\nX: y\r\n",
+}
 
 
 # Files that are none
@@ -421,8 +466,14 @@ def attempts_of(agent: Agent) -> dict[str, Callable[[], str]]:
         "ask a server that does not exist": partial(other_server, agent),
         "use an id twice": partial(id_twice, agent),
         "change a request while it is checked": partial(swapped_after_it_was_read, agent),
-        "approve its own call": partial(own_approval, agent),
         "answer its own call": partial(own_result, agent),
+        "run without the person it waits for": partial(without_a_person, agent),
+        "decide itself": partial(without_a_person, agent, *DECISIONS),
+        **{f"have {name} fetched": partial(fetched, agent, url) for name, url in PAGES.items()},
+        "have a page changed": partial(fetched, agent, "http://pages.example/public/", method="DELETE"),
+        "pose as somebody to a page": partial(
+            fetched, agent, "http://pages.example/public/", headers={"Host": "other.example"}
+        ),
         **{name: partial(odd_file, agent, make) for name, make in ODD.items()},
         "have results written elsewhere": partial(folder_swapped, agent, "results"),
         "have requests read elsewhere": partial(folder_swapped, agent, "requests"),

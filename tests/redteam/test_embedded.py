@@ -58,7 +58,7 @@ def listening() -> Iterator[tuple[int, str]]:
         yield port.getsockname()[1], name
 
 
-def told(port: int, abstract: str, data_dir: Path, key: str) -> dict[str, Any]:  # noqa: F811
+def told(port: int, abstract: str, data_dir: Path, model: OpenAIServer) -> dict[str, Any]:  # noqa: F811
     places = [str(data_dir), str(data_dir / "store.db"), "/var/run/docker.sock", "/run/containerd", "/etc/shadow", "/home"]
     return {
         "targets": {
@@ -68,10 +68,11 @@ def told(port: int, abstract: str, data_dir: Path, key: str) -> dict[str, Any]: 
             "DNS outside": ["198.51.100.2", 53, "udp"],
         },
         "abstract": [abstract],
-        "needles": [key[::-1]],
+        "needles": [model.key[::-1]],
         "absent": places,
         "others": ["sympozium_core.bridge", "sympozium_skill", "pytest"],
         **TOLD,
+        "port": model.port,
     }
 
 
@@ -81,7 +82,7 @@ async def attacked(plane: Plane, model: OpenAIServer, data_dir: Path) -> tuple[d
     await plane.apply(POLICY)
     await furnish(plane, model, policy="watchful")
     with listening() as (port, abstract):
-        task = json.dumps(told(port, abstract, data_dir, model.key))
+        task = json.dumps(told(port, abstract, data_dir, model))
         ended = await plane.ended(await plane.run(task), within=100)
     assert phase_of(ended) == "Succeeded", status_of(ended)
     found: dict[str, str] = json.loads(status_of(ended)["result"])
@@ -100,11 +101,18 @@ async def test_a_hostile_runner_gets_no_further_than_an_honest_one(
         journal = await plane.journal(ended)
         runs = await plane.client.list(AGENT_RUN, plane.namespace)
     assert not through(found)
-    assert len(found) >= 70, len(found)
+    assert len(found) >= 100, len(found)
 
     requested = [entry for entry in journal if entry["type"] == "tool.requested"]
     denied = {entry["call"] for entry in journal if entry["type"] == "tool.denied"}
-    assert {entry["tool"] for entry in requested} == {"execute_command"}
+    assert {entry["tool"] for entry in requested} == {"execute_command", "fetch_url"}
+    waited = {entry["call"]: entry["approval"] for entry in journal if entry["type"] == "tool.waiting"}
+    assert len(waited) == 2
+    assert not {entry["call"] for entry in requested} & waited.keys()
+    assert {entry["approval"] for entry in journal if entry["type"] == "tool.denied" and entry["call"] in waited} == {
+        "withdrawn"
+    }
+    assert not [entry for entry in journal if entry["type"] == "fetch.answer" and "status" in entry]
     assert len({entry["call"] for entry in requested}) == len(requested) <= CALLS, "each call once, and no more than allowed"
     assert not {entry["call"] for entry in requested} & denied
     assert "forged-result" not in str(journal), "its own word for a result is nowhere"
