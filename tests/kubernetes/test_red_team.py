@@ -33,7 +33,7 @@ def model() -> Iterator[Model]:
 
 
 def test_a_hostile_program_gets_no_further_than_an_honest_one(sympozium: object, here: Kubectl, model: Model) -> None:
-    here.apply(POLICY)
+    here.apply(runs.policy(**{**POLICY["metadata"], **POLICY["spec"]}))
     runs.furnish(here, model, policy=POLICY["metadata"]["name"])
     here.apply(runs.run("attacked", "think slowly"))
     found = attack_protocol(here, runs.pod_of(here, "attacked"), {**TOLD, "port": GATEWAY_HEALTH})
@@ -51,7 +51,7 @@ def test_a_hostile_program_gets_no_further_than_an_honest_one(sympozium: object,
 
 
 def test_a_condition_on_words_is_not_passed_by_more_of_them(sympozium: object, here: Kubectl, model: Model) -> None:
-    here.apply(WORDS)
+    here.apply(runs.policy(**{**WORDS["metadata"], **WORDS["spec"]}))
     runs.furnish(here, model, policy=WORDS["metadata"]["name"])
     here.apply(runs.run("word-by-word", "wait"))
     found = attack_protocol(here, runs.pod_of(here, "word-by-word"), {**TOLD, "only": ONLY})
