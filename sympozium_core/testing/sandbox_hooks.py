@@ -19,7 +19,7 @@ def hook(script: str, *, resources: Resources | None = None) -> PodPlan:
 class Hooks:
     async def test_a_hook_is_a_pod_of_its_own(self, bench: Bench) -> None:
         _, status = await bench.run(hook('[ "$PWD" = "$workspace" ] || exit 4; touch made || exit 5; echo heard >&2; exit 3'))
-        assert (status.state, status.containers.keys()) == ("ended", {"hook"})
+        assert (status.state, [*status.containers]) == ("ended", ["hook"])
         ended = status.containers["hook"]
         assert (ended.exit_code, ended.message, ended.said) == (3, "heard\n", "")
 

@@ -39,7 +39,7 @@ PARTS: Mapping[str, Part] = {
         ),
     ),
     "install": Part(NODE, ("install", "install_by_others", "install_own_nats")),
-    "runs": Part(GVISOR, ("story", "attacks", "skill_rights", "tenancy", "kernel_sandbox", "burst")),
+    "runs": Part(GVISOR, ("story", "attacks", "hooks", "skill_rights", "tenancy", "kernel_sandbox", "burst")),
     "node": Part(GVISOR, ("machine_node", "sandbox_kubernetes")),
     "machine": Part(GVISOR, ("machine", "machine_control_plane", "machine_webhook")),
 }
