@@ -34,7 +34,16 @@ PARTS: Mapping[str, Part] = {
     "api": Part(
         GVISOR,
         (
-            *("admission", "admission_rights", "cli_on_cluster", "cluster_client", "cluster_contract", "crds", "identity"),
+            *(
+                "admission",
+                "admission_rights",
+                "cli_on_cluster",
+                "cluster_client",
+                "cluster_contract",
+                "crds",
+                "hook_steps",
+                "identity",
+            ),
             "network_profiles",
         ),
     ),

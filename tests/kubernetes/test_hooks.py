@@ -12,6 +12,8 @@ import pytest
 
 from sympozium_core.testing.servers.script import from_data
 from tests.kubernetes import images, runs
+from tests.kubernetes.installed import HOME
+from tests.kubernetes.interrupted import ControlPlane
 from tests.kubernetes.kubectl import Kubectl, eventually
 from tests.kubernetes.runs import Model
 from tests.kubernetes.test_skill_rights import CALL_API, REFUSED_WITHIN
@@ -173,6 +175,27 @@ def test_deleting_a_run_while_a_hook_runs_leaves_nothing(tenant: Kubectl, phase:
     kinds = "jobs,pods,persistentvolumeclaims,roles,rolebindings"
     eventually(lambda: not tenant("get", kinds, "-o", "name"), "nothing is left", 90)
     assert tenant("get", "serviceaccounts", "-o", "name").split() == ["serviceaccount/default"]
+
+
+def test_the_controllers_die_while_a_hook_runs(tenant: Kubectl, kubectl: Kubectl) -> None:
+    """The hook goes on, ends while nobody looks, and is not run again."""
+    control_plane = ControlPlane(kubectl.within(HOME))
+    control_plane.whole()
+    once = shell("once", "echo once >>times; until [ -e go ]; do sleep 0.1; done")
+    count = shell("count", '[ "$(cat times)" = once ]')
+    tenant.apply(runs.run("orphan", "look", lifecycle={"preRun": [once, count], "rbac": RIGHTS}))
+    eventually(
+        lambda: hooks_of(tenant, "orphan")[:1] != [] and hooks_of(tenant, "orphan")[0]["state"] == "Running", "it runs", 120
+    )
+    job = f"run-{tenant.get('agentrun', 'orphan')['metadata']['uid']}-pre-1"
+    pod = tenant("get", "pods", "-l", f"sympozium.ai/pod={job}", "-o", "jsonpath={.items[0].metadata.name}")
+    for each in control_plane.pods("controller"):
+        control_plane.kill(each)
+    tenant("exec", pod, "--", "touch", "/workspace/go")
+    status = runs.until_phase(tenant, "orphan", "Succeeded", "Failed", within=150)
+    assert status["phase"] == "Succeeded", status
+    assert [each["state"] for each in status["hooks"]] == ["Succeeded", "Succeeded"]
+    control_plane.whole()
 
 
 def test_a_policy_denies_hooks_resources_and_images(tenant: Kubectl, model: Model) -> None:

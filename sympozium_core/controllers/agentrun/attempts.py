@@ -84,13 +84,13 @@ async def start(context: RunContext, run: Object) -> Result | None:
     await hooks.settle(context, run)
     if context.network is not None:
         await context.network.ensure(plan.pod)
-    await workspace_claims.ensure(context, run)
     await identity.ensure(context, run, plan)
     announced = context.journals.say(uid, {"type": "attempt", "attempt": attempt, "pod": pod})
     # The new bridge is believed by what the cache says.
     await together((announced, context.runs.wait_until(run["metadata"]["resourceVersion"])))
     earlier = [other for other in pods_of(run) if other != pod]
     try:
+        await workspace_claims.ensure(context, run)
         await context.sandbox.start(pod, plan.pod, workspace_of=earlier[-1] if earlier else "")
     except NoRoom as refusal:
         await pod_ready.refused(context, run, refusal)

@@ -123,7 +123,7 @@ def end_of(status: PodStatus) -> HookEnd:
     if status.lost or container is None or container.exit_code is None:
         why = status.message or (container.message if container is not None else "") or "its pod vanished"
         reason = Reason.EVICTED if was_evicted(status) else Reason.INFRASTRUCTURE_ERROR
-        return HookEnd(reason, f"{why.strip()}; a hook is not run twice")
+        return HookEnd(reason, f"was lost: {why.strip()}; a hook is not run twice")
     code = container.exit_code
     if container.out_of_memory:
         return HookEnd(Reason.OUT_OF_MEMORY, "ran out of memory", code)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from sympozium_core.clock import rfc3339
+from sympozium_core.contracts.bus import LimitReached
 from sympozium_core.contracts.cluster import Object
 from sympozium_core.contracts.plan import HookPlan, PodPlan, RunPlan
 from sympozium_core.contracts.sandbox import NoRoom, PodStatus
@@ -36,6 +38,8 @@ AGAIN = 5.0
 GRACE = 2.0
 """Seconds that a hook gets to end by itself when its time is over."""
 MAX_MESSAGE = 1000
+
+log = logging.getLogger(__name__)
 
 
 async def write(context: RunContext, run: Object, changes: Mapping[str, Any]) -> Object:
@@ -157,9 +161,9 @@ async def _start(
     await clear(context, run)
     if context.network is not None:
         await context.network.ensure(hook.pod)
-    await workspace_claims.ensure(context, run)
     await identity.ensure_hooks(context, run, plan)
     try:
+        await workspace_claims.ensure(context, run)
         await context.sandbox.start(
             str(entry["pod"]), _with_environment(hook.pod, environment), workspace_of=earlier[-1] if earlier else ""
         )
@@ -201,4 +205,7 @@ async def _say(context: RunContext, run: Object, entry: Entry, state: HookState,
     said: dict[str, Any] = {"type": "hook", "name": entry["name"], "phase": entry["phase"], "state": state}
     if state.over:
         said |= {"exitCode": end.exit_code, "message": (end.message or end.said)[:MAX_MESSAGE]}
-    await context.journals.say(run["metadata"]["uid"], {**said, "attempt": int(status_of(run)["attempt"])})
+    try:
+        await context.journals.say(run["metadata"]["uid"], {**said, "attempt": int(status_of(run)["attempt"])})
+    except LimitReached as error:
+        log.warning("the journal of run %s has no room for its hooks: %s", run["metadata"]["uid"], error)

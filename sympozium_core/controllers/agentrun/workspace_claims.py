@@ -11,7 +11,8 @@ from typing import Any
 
 from sympozium_core import names
 from sympozium_core.contracts.builtin_kinds import PERSISTENT_VOLUME_CLAIM
-from sympozium_core.contracts.cluster import AlreadyExists, Invalid, NotFound, Object, metadata
+from sympozium_core.contracts.cluster import AlreadyExists, Forbidden, Invalid, NotFound, Object, metadata
+from sympozium_core.contracts.sandbox import NoRoom
 from sympozium_core.controllers.agentrun.context import RunContext
 from sympozium_core.controllers.agentrun.rights import uid_of
 from sympozium_core.controllers.agentrun.status import status_of
@@ -39,7 +40,8 @@ def claim(run: Mapping[str, Any], name: str) -> Object:
 
 
 async def ensure(context: RunContext, run: Mapping[str, Any]) -> None:
-    """Idempotent, and nothing for a run whose pods share no claim. Raises ApiError, and Permanent for a name that somebody else has taken."""
+    """Idempotent, and nothing for a run whose pods share no claim. Raises ApiError, NoRoom, and Permanent for a name that somebody else has
+    taken."""
     name = status_of(run).get("workspaceClaim")
     if not name:
         return
@@ -51,6 +53,8 @@ async def ensure(context: RunContext, run: Mapping[str, Any]) -> None:
             raise Permanent(
                 f"PersistentVolumeClaim {name!r} is there and not the run's", hint="delete it, and create the run again"
             ) from None
+    except Forbidden as error:  # a quota, or what the controller itself may not
+        raise NoRoom(f"the claim of the run's workspace is not taken: {error.message}") from error
     except Invalid as error:
         raise Permanent(f"the API server does not take the claim of the run's workspace: {error.message}") from error
 
