@@ -16,6 +16,7 @@ from tests.kubernetes.installed import HOME
 from tests.kubernetes.interrupted import ControlPlane
 from tests.kubernetes.kubectl import Kubectl, eventually
 from tests.kubernetes.runs import Model
+from tests.kubernetes.test_kernel_sandbox import KERNEL_LOG
 from tests.kubernetes.test_skill_rights import CALL_API, REFUSED_WITHIN
 
 TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"
@@ -125,9 +126,13 @@ def test_hooks_have_the_rights_that_they_declare_and_the_agent_has_none(
     eventually(lambda: not left(), "nothing is left but the network profile of hooks, which the next run may need", 90)
 
 
-def test_a_hook_ends_the_run_as_skipped_by_way_of_the_kubelet(tenant: Kubectl, model: Model) -> None:
-    skip = shell("look", 'echo "Nothing is new." >/ipc/control/skip')
-    tenant.apply(runs.run("skipped", "look", lifecycle={"preRun": [skip], "postRun": [shell("never", "true")]}))
+@pytest.mark.parametrize("kernel", ["", "gvisor"])
+def test_a_hook_ends_the_run_as_skipped_by_way_of_the_kubelet(tenant: Kubectl, model: Model, kernel: str) -> None:
+    under = 'python3 -c "$LOOK" | grep -qi gvisor || exit 8; ' if kernel else ""
+    skip = shell("look", f'{under}echo "Nothing is new." >/ipc/control/skip', env=[{"name": "LOOK", "value": KERNEL_LOG}])
+    sandbox: dict[str, Any] = {"agentSandbox": {"enabled": True, "runtimeClass": kernel}} if kernel else {}
+    lifecycle = {"preRun": [skip], "postRun": [shell("never", "true")]}
+    tenant.apply(runs.run("skipped", "look", lifecycle=lifecycle, **sandbox))
     status = runs.until_cleaned(tenant, "skipped")
     assert (status["phase"], status["reason"]) == ("Succeeded", "Completed")
     assert status["message"] == "skipped by preRun hook 'look': Nothing is new."

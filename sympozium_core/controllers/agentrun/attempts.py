@@ -48,6 +48,7 @@ async def claim(context: RunContext, run: Object, stamp: Mapping[str, Any]) -> O
     uid = run["metadata"]["uid"]
     plan = await context.plans.load(uid)
     around = planned(uid, plan)
+    first = [entry["pod"] for entry in around if entry["phase"] == PRE]
     # A warm pod has a workspace already, and one that is kept warm after a run with hooks would serve nobody.
     pod = (None if around else context.warm.take(plan.pod)) or pod_id(run, 1)
     try:
@@ -57,9 +58,9 @@ async def claim(context: RunContext, run: Object, stamp: Mapping[str, Any]) -> O
             {
                 **stamp,
                 "phase": Phase.PENDING,
-                "attempt": 1,
+                "attempt": 0 if first else 1,  # none before the agent has its turn
                 "pod": pod,
-                "pods": [*(entry["pod"] for entry in around if entry["phase"] == PRE), pod],
+                "pods": [*first, pod],
                 "hooks": around or None,
                 "startedAt": rfc3339(now),
                 "startedAtSeconds": now,

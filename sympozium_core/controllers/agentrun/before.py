@@ -45,7 +45,7 @@ async def tend(context: RunContext, run: Object) -> Result | None:
     now = context.clock.now()
     done = conditions(run, PRE_RUN, True, "Completed", "", context.clock)
     # From here on the agent's time counts.
-    run = await hooks.write(context, run, {"startedAtSeconds": now, "conditions": done})
+    run = await hooks.write(context, run, {"attempt": 1, "startedAtSeconds": now, "conditions": done})
     return await attempts.start(context, run)
 
 
