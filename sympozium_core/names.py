@@ -110,6 +110,16 @@ class Phase(StrEnum):
         return self in (Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED)
 
 
+class ApprovalPhase(StrEnum):
+    """Phases of a ToolApproval, in `status.phase`."""
+
+    PENDING = "Pending"
+    APPROVED = "Approved"
+    DENIED = "Denied"
+    EXPIRED = "Expired"
+    WITHDRAWN = "Withdrawn"  # the call, or its run, was given up
+
+
 class Reason(StrEnum):
     """Why a run ended, in `status.reason`: a closed list."""
 
@@ -146,6 +156,8 @@ NATIVE_TOOLS = (Tool.READ_FILE, Tool.WRITE_FILE, Tool.EDIT_FILE, Tool.LIST_DIREC
 
 NATIVE_SERVER = "native"
 """What stands where a tool server's name would, for a tool that the runner does itself."""
+GATEWAY_SERVER = "gateway"
+"""The tool server that is no sidecar: the bridge has its calls carried out by the control plane."""
 
 # Where a container finds its volumes. A runtime that can mount puts them at the defaults and sets none of these; one that cannot
 # (`process`) sets them. Paths only: nothing of the run is ever in the environment.

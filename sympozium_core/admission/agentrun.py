@@ -11,9 +11,10 @@ from sympozium_core.admission.lookup import Lookup
 from sympozium_core.admission.references import References, references, run_model
 from sympozium_core.contracts.cluster import Review, User, Verdict
 from sympozium_core.errors import Cause
-from sympozium_core.names import FINALIZER_RUN, LABEL_INSTANCE, Tool
+from sympozium_core.names import FINALIZER_RUN, LABEL_INSTANCE
+from sympozium_core.planning.approvals import waiting_tools, withheld_tools
 from sympozium_core.planning.factory import label_value
-from sympozium_core.planning.policy import EffectivePolicy
+from sympozium_core.planning.policy import EffectivePolicy, run_tools
 from sympozium_core.planning.review import review_run
 from sympozium_core.resources import load
 from sympozium_core.resources.kinds import AGENT_RUN, SYMPOZIUM_INSTANCE
@@ -55,7 +56,7 @@ async def review(
     causes += await rights(_own_references(run, instance))
     if causes:
         return Verdict(causes=tuple(causes))
-    return Verdict(object=_stamped(review.object, name, review.user), warnings=(*warnings, *_to_know(policy)))
+    return Verdict(object=_stamped(review.object, name, review.user), warnings=(*warnings, *_to_know(policy, run)))
 
 
 def _changes(review: Review, run: Mapping[str, Any]) -> list[Cause]:
@@ -94,9 +95,13 @@ def _stamped(obj: Mapping[str, Any], instance: str, user: User) -> dict[str, Any
     return stamped
 
 
-def _to_know(policy: EffectivePolicy) -> tuple[str, ...]:
-    if policy.tools.decide(Tool.EXECUTE_COMMAND).action != "ask":
-        return ()
-    return (
-        f"policy {policy.name} asks for approval of {Tool.EXECUTE_COMMAND}; approvals are not available in this version, so it is denied",
-    )
+def _to_know(policy: EffectivePolicy, run: Mapping[str, Any]) -> tuple[str, ...]:
+    tools = run_tools(policy, run)
+    found = []
+    if waiting := waiting_tools(tools):
+        found.append(f"this run may wait for approval of: {', '.join(waiting)}")
+    if withheld := withheld_tools(tools):
+        found.append(
+            f"an agent does these by itself, so nobody can be asked, and it is not offered them: {', '.join(withheld)}"
+        )
+    return tuple(found)

@@ -14,7 +14,6 @@ _KINDS: Mapping[str, str] = {
     "SympoziumSchedule": "schedules do not fire in this version",
     "PersonaPack": "persona packs make nothing in this version",
     "MCPServer": "MCP servers are not started or asked in this version",
-    "ToolApproval": "approvals are not available in this version: a call that needs one is denied",
 }
 _FIELDS: Mapping[str, Mapping[str, str]] = {
     "SympoziumInstance": {
@@ -45,6 +44,11 @@ _ALWAYS: Mapping[str, Mapping[str, tuple[Any, str]]] = {
         "sandboxPolicy.seccompProfile.type": (
             "RuntimeDefault",
             "every container has the profile of its runtime, RuntimeDefault",
+        ),
+        "featureGates.sub-agents": (True, "no run starts another in this version, so there is nothing that the gate closes"),
+        "featureGates.browser-automation": (
+            True,
+            "no tool drives a browser in this version, so there is nothing that the gate closes",
         ),
     },
 }

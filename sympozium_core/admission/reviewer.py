@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympozium_core.admission import agentrun, instance, rights, skillpack
+from sympozium_core.admission import agentrun, instance, rights, skillpack, toolapproval, urls
 from sympozium_core.admission.lookup import Lookup, Rights
 from sympozium_core.admission.not_yet import not_yet
 from sympozium_core.admission.references import References, references
+from sympozium_core.clock import Clock, SystemClock
 from sympozium_core.contracts.cluster import Invalid, Review, Verdict
 from sympozium_core.errors import Cause
 from sympozium_core.names import GROUP, SYSTEM_NAMESPACE
 from sympozium_core.resources import load
-from sympozium_core.resources.kinds import AGENT_RUN, SKILL_PACK, SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY
+from sympozium_core.resources.kinds import AGENT_RUN, SKILL_PACK, SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY, TOOL_APPROVAL
 
 CONTROL_PLANE = "system:sympozium:"
 """How the names of the embedded control plane's own users begin."""
@@ -27,10 +28,13 @@ EMBEDDED = frozenset((f"{CONTROL_PLANE}controller",))
 class Reviewer:
     """Implements `contracts.cluster.Admission`. `control_plane` are the users who write status, and who copy references that were asked about."""
 
-    def __init__(self, lookup: Lookup, asked: Rights, *, control_plane: frozenset[str] = EMBEDDED) -> None:
+    def __init__(
+        self, lookup: Lookup, asked: Rights, *, control_plane: frozenset[str] = EMBEDDED, clock: Clock | None = None
+    ) -> None:
         self._lookup = lookup
         self._rights = asked
         self._control_plane = control_plane
+        self._clock = clock or SystemClock()
 
     async def review(self, review: Review) -> Verdict:
         if review.operation == "DELETE" or review.object is None or review.kind.group != GROUP:
@@ -49,6 +53,9 @@ class Reviewer:
                 return await self._may_refer(review, loaded, new)
 
             return await agentrun.review(self._lookup, ask, review, loaded.normal, tuple(loaded.warnings))
+        if review.kind == TOOL_APPROVAL:
+            known = review.user.name in self._control_plane
+            return await toolapproval.review(review, self._rights, self._clock, is_control_plane=known)
         return await self._other(review, loaded)
 
     async def _other(self, review: Review, loaded: load.Loaded[Any]) -> Verdict:
@@ -56,14 +63,15 @@ class Reviewer:
         causes = skillpack.causes(normal) if review.kind == SKILL_PACK else []
         if review.kind == SYMPOZIUM_POLICY and review.namespace != SYSTEM_NAMESPACE and normal["spec"].get("mandatory"):
             causes.append(_NOT_AT_HOME)
+        sandbox = await self._lookup.sandbox()
+        causes += urls.url_causes(review.kind, loaded, on_this_machine=sandbox.on_this_machine)
         new = references(review.kind, normal["spec"])
         if review.operation == "UPDATE":
             new = new.beyond(_before(review))
         causes += await self._may_refer(review, loaded, new)
         if causes:
             return Verdict(causes=tuple(causes))
-        features = (await self._lookup.sandbox()).features
-        warnings = [*loaded.warnings, *not_yet(review.kind.kind, normal["spec"], features)]
+        warnings = [*loaded.warnings, *not_yet(review.kind.kind, normal["spec"], sandbox.features)]
         if review.kind == SYMPOZIUM_INSTANCE:
             warnings += await instance.warnings(self._lookup, review.namespace or "", normal)
         return Verdict(object=review.object, warnings=tuple(warnings))
@@ -75,11 +83,11 @@ class Reviewer:
         return await rights.review(writer, self._lookup, new)
 
     def _status(self, review: Review) -> Verdict:
-        """Only the control plane says what became of a run: a status that others may write proves nothing."""
-        if review.kind == AGENT_RUN and review.user.name not in self._control_plane:
-            return Verdict(
-                causes=(Cause("status", "only the controller may write a run's status", "set spec.cancel to stop a run"),)
-            )
+        """Only the control plane says what became of a run, or of a question: a status that others may write proves nothing."""
+        instead = {AGENT_RUN: "set spec.cancel to stop a run", TOOL_APPROVAL: "set spec.decision to decide"}
+        if review.kind in instead and review.user.name not in self._control_plane:
+            message = f"only the controller may write a status of {review.kind.plural}"
+            return Verdict(causes=(Cause("status", message, instead[review.kind]),))
         return Verdict(object=review.object)
 
 

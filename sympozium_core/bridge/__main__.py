@@ -17,7 +17,8 @@ from pathlib import Path
 
 from sympozium_core import names
 from sympozium_core.bridge.bridge import Pod, VolumeUsed, carry_run
-from sympozium_core.bridge.stopping import RunOver, Stopping
+from sympozium_core.bridge.stopping import Stopping
+from sympozium_core.bridge.tightening import RunOver
 from sympozium_core.bus.run_user import RunUserBus
 from sympozium_core.contracts.bus import BusDenied, BusUnavailable, Fenced
 from sympozium_core.embedded.bus.connect import connect

@@ -6,7 +6,7 @@ import json
 import time
 
 from sympozium_core.bridge.record import Record
-from sympozium_core.bridge.tool_server import ToolServer
+from sympozium_core.bridge.server import Server
 from sympozium_core.bus import subjects
 from sympozium_core.bus.calls import call_once
 from sympozium_core.contracts.bus import Bus
@@ -33,13 +33,13 @@ class Artifacts:
         self._record = record
         self._bytes = 0
 
-    async def keep(self, server: ToolServer, result: ToolResult) -> tuple[str, ...]:
+    async def keep(self, server: Server, result: ToolResult) -> tuple[str, ...]:
         """The names under which they are kept. One that cannot be is dropped, with a `problem`."""
         kept = []
         for name in result.artifacts[:MAX_FILES]:
             path = f"{layout.server_dir(server.name)}/{layout.ARTIFACTS}/{name}"
             try:
-                data = server.root.read_bytes(path, min(MAX_FILE, MAX_BYTES - self._bytes))
+                data = server.artifact(result.id, name, min(MAX_FILE, MAX_BYTES - self._bytes))
                 self._bytes += len(data)
                 stored = f"{result.id}.{name}"
                 await self.store(stored, data)

@@ -12,19 +12,23 @@ from typing import Any
 
 from sympozium_core.bridge import offer as offers
 from sympozium_core.bridge.agent_volume import AgentVolume
+from sympozium_core.bridge.approvals import Waits
 from sympozium_core.bridge.artifacts import Artifacts
 from sympozium_core.bridge.assignment import Assignment, Earlier, assignment
 from sympozium_core.bridge.credentials import Credentials, Wanted, containers_with_rights
 from sympozium_core.bridge.gate import CALLS_AT_ONCE, Gate
+from sympozium_core.bridge.gateway_server import GatewayServer, tools_of
 from sympozium_core.bridge.model_calls import ModelCalls
 from sympozium_core.bridge.model_endpoint import ModelEndpoint
 from sympozium_core.bridge.policy import CallReview
 from sympozium_core.bridge.progress import Progress
 from sympozium_core.bridge.record import Record
 from sympozium_core.bridge.result import acknowledge, append_result
+from sympozium_core.bridge.server import Server
 from sympozium_core.bridge.skill_texts import write_skills
 from sympozium_core.bridge.stopping import GRACE, Stopping, listen, obey
 from sympozium_core.bridge.task import task
+from sympozium_core.bridge.tightening import Tightening
 from sympozium_core.bridge.tool_server import ToolServer, container_name
 from sympozium_core.bus import subjects
 from sympozium_core.bus.journal import Journal
@@ -33,7 +37,7 @@ from sympozium_core.errors import Permanent
 from sympozium_core.ipc import layout
 from sympozium_core.ipc.documents import encode
 from sympozium_core.ipc.protocol import ToolDefinition
-from sympozium_core.names import Reason
+from sympozium_core.names import GATEWAY_SERVER, Reason
 
 AGENT = "agent"
 MANIFEST_SECONDS = 10.0
@@ -76,7 +80,9 @@ async def carry_run(bus: Bus, uid: str, pod: Pod, stopping: Stopping) -> bool:
         given = await assignment(bus, uid, pod.id)
         if pod.skills is not None:
             await asyncio.to_thread(write_skills, given.plan.pod.skills, pod.skills)
-        servers: dict[str, ToolServer] = {}
+        servers: dict[str, Server] = {}
+        if tools_of(given.plan):
+            servers[GATEWAY_SERVER] = GatewayServer(bus, given.plan, given.attempt)
         for server in given.plan.servers:
             servers[server.name] = ToolServer(server.name, pod.volumes / container_name(server.name))
             stack.callback(servers[server.name].close)
@@ -89,7 +95,7 @@ class _Run:
     """What belongs together once the run is known."""
 
     def __init__(
-        self, bus: Bus, given: Assignment, pod: Pod, agent: AgentVolume, servers: Mapping[str, ToolServer], stopping: Stopping
+        self, bus: Bus, given: Assignment, pod: Pod, agent: AgentVolume, servers: Mapping[str, Server], stopping: Stopping
     ) -> None:
         plan = given.plan
         self._bus, self._given, self._pod, self._agent, self._servers = bus, given, pod, agent, servers
@@ -99,6 +105,7 @@ class _Run:
         self._artifacts = Artifacts(bus, plan.uid, agent.root, self._record)
         self._progress = Progress(agent.root, self._record)
         self._review = CallReview(plan.tools, plan.bridge_hooks)
+        self._tightening = Tightening(bus, plan.uid, pod.id, self._review)
         calls = ModelCalls(
             bus,
             plan.uid,
@@ -118,11 +125,15 @@ class _Run:
 
             for server in self._servers.values():
                 start(server.watch())
-            start(obey(self._bus, self._given.plan.uid, control, self._stopping))
+            start(obey(self._bus, self._given.plan.uid, control, self._stopping, self._tightening))
+            start(self._tightening.work())
             start(self._stopping.at(self._given.deadline))
             tokens = group.create_task(self._fetch_tokens())
             offer = await self._offer()
-            gate = Gate(self._given, offer, self._review, self._agent.root, self._servers, self._record, self._artifacts)
+            waits = Waits(self._bus, self._given.plan.uid, self._pod.id, self._given.deadline)
+            start(waits.work())
+            parts = (self._agent.root, self._servers, self._record, self._artifacts, waits)
+            gate = Gate(self._given, offer, self._review, *parts)
             for name in self._servers:
                 for _ in range(CALLS_AT_ONCE):
                     start(gate.work(name))

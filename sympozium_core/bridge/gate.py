@@ -13,15 +13,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sympozium_core.bridge.approvals import Waits
 from sympozium_core.bridge.arguments import argument_error
 from sympozium_core.bridge.artifacts import Artifacts
 from sympozium_core.bridge.assignment import Assignment, Earlier
+from sympozium_core.bridge.bound_request import bound, rule_entry, shown_arguments
 from sympozium_core.bridge.offer import Offer
 from sympozium_core.bridge.policy import CallReview
 from sympozium_core.bridge.record import Record
-from sympozium_core.bridge.tool_server import ToolServer
+from sympozium_core.bridge.server import Server
+from sympozium_core.contracts.approvals import MAX_ARGUMENTS, MAX_WAITS, Decision, approval_name
+from sympozium_core.contracts.plan import ToolRule
+from sympozium_core.errors import Permanent
 from sympozium_core.ipc import layout
-from sympozium_core.ipc.documents import parse_object
+from sympozium_core.ipc.documents import encode, parse_object
 from sympozium_core.ipc.fields import IDENTIFIER, ProtocolError
 from sympozium_core.ipc.files import FileRefused, Root
 from sympozium_core.ipc.protocol import ToolRequest, ToolResult, parse_tool_request
@@ -49,9 +54,10 @@ class Gate:
         offer: Offer,
         review: CallReview,
         agent: Root,
-        servers: Mapping[str, ToolServer],
+        servers: Mapping[str, Server],
         record: Record,
         artifacts: Artifacts,
+        waits: Waits,
     ) -> None:
         """`servers` are all of the plan; those that are not in the offer have not started."""
         self._assignment = assignment
@@ -62,13 +68,15 @@ class Gate:
         self._servers = servers
         self._record = record
         self._artifacts = artifacts
+        self._waits = waits
+        self._slots = {server: asyncio.Semaphore(CALLS_AT_ONCE) for server in servers}
         self._queues = {server: asyncio.Queue[str](MAX_WAITING) for server in servers}
         self._left: set[str] = set()
         """Servers with files that found no room in the queue."""
         self._seen: set[str] = set()
         self._refusals = 0
         self.calls = self._earlier.tool_calls
-        """Calls so far, those of earlier attempts included."""
+        """Calls so far, those of earlier attempts and those that wait or were denied by a person included."""
 
     def take(self, server: str, name: str) -> None:
         """A file that appeared in a server's folder of requests. Beyond MAX_WAITING it is found again when the others are done."""
@@ -79,7 +87,8 @@ class Gate:
 
     def cancel(self, server: str, call: str) -> None:
         """The agent waits no longer: the sidecar is told, and what it then says is the result on record."""
-        self._servers[server].cancel(call)
+        if not self._waits.cancel(call):
+            self._servers[server].cancel(call)
 
     async def work(self, server: str) -> None:
         queue = self._queues[server]
@@ -132,55 +141,93 @@ class Gate:
             self._answer(server, recorded)
         elif request.id in self._earlier.unknown:
             await self._hand_over(server, request, ToolResult(request.id, "unknown", UNKNOWN), time.monotonic())
-        elif (refused := self._refusal(server, request)) is not None:
-            await self._refused(request, refused)
-            self._answer(server, refused)
+        elif self.calls >= (limit := min(self._assignment.plan.limits.max_tool_calls, self._review.max_calls)):
+            await self._refuse(server, request, ToolResult(request.id, "denied", f"the run has made its {limit} tool calls"))
+        elif isinstance(judged := self._judge(server, request), ToolResult):
+            await self._refuse(server, request, judged)
+        elif judged.action == "allow":
+            self.calls += 1
+            await self._call(server, request, judged)
+        elif because := self._no_question(request):
+            await self._refuse(server, request, ToolResult(request.id, "denied", because))
         else:
-            await self._call(server, request)
+            self.calls += 1
+            self._waits.begin(request.id, self._wait(server, request, judged))
 
-    async def _call(self, server: str, request: ToolRequest) -> None:
-        self.calls += 1
+    def _no_question(self, request: ToolRequest) -> str:
+        """Why a person is not asked about the call."""
+        if self._waits.full:
+            return f"{MAX_WAITS} calls of this run wait for approval; ask again when some of them are decided"
+        if len(encode(request.arguments)) > MAX_ARGUMENTS:
+            return f"{request.tool} needs approval, and its arguments are longer than the {MAX_ARGUMENTS} bytes that a person is shown"
+        return ""
+
+    async def _wait(self, server: str, request: ToolRequest, rule: ToolRule) -> None:
+        """Asks a person, then the policy and the hooks once more, for they may have become stricter. The time of the call begins when it may run."""
+        plan, came = self._assignment.plan, time.time()
+        question = {"tool": request.tool, "server": server, "arguments": dict(request.arguments), "because": rule.because}
+        approval = approval_name(plan.name, plan.uid, request.id)
+        await self._record.append("tool.waiting", call=request.id, approval=approval, **question)
+        try:
+            decision = await self._waits.decision(request.id, question)
+        except Permanent as error:
+            decision = Decision("denied", False, comment=error.message)
+        if not decision.allows:
+            refused = ToolResult(request.id, "denied", _told(request.tool, decision))
+            await self._refuse(server, request, refused, approval=decision.outcome)
+            return
+        deadline = request.deadline and request.deadline + time.time() - came
+        approved = replace(request, deadline=deadline)
+        judged = self._judge(server, approved)
+        if isinstance(judged, ToolResult):
+            await self._refuse(server, request, judged)
+        else:
+            await self._call(server, approved, judged, approvedBy=decision.by)
+
+    async def _call(self, server: str, request: ToolRequest, rule: ToolRule, **approved: str) -> None:
         deadline = min(request.deadline or self._assignment.deadline, self._assignment.deadline)
-        asked = replace(request, deadline=deadline)
+        asked = bound(replace(request, deadline=deadline), self._review.bound_argv(lambda: self._tool_call(server, request)))
         where = {"tool": request.tool, "server": server}
-        await self._record.append("tool.requested", call=request.id, **where, arguments=dict(request.arguments))
+        told = {"arguments": dict(request.arguments), **rule_entry(rule), **({"argv": asked.argv} if asked.argv else {})}
+        await self._record.append("tool.requested", call=request.id, **where, **told, **approved)
         started = time.monotonic()
         try:
-            result = await self._servers[server].call(asked)
+            async with self._slots[server]:
+                result = await self._servers[server].call(asked)
         except OSError as error:
             result = ToolResult(request.id, "error", f"the volume of {server} cannot be written: {error.strerror}")
         if result.artifacts:
             result = replace(result, artifacts=await self._artifacts.keep(self._servers[server], result))
         await self._hand_over(server, request, result, started)
 
-    def _refusal(self, server: str, request: ToolRequest) -> ToolResult | None:
-        """Why the call is not made; None when it is."""
-        limit = self._assignment.plan.limits.max_tool_calls
+    def _judge(self, server: str, request: ToolRequest) -> ToolResult | ToolRule:
+        """Why the call is not made; else the rule by which it is made, or a person is asked."""
         served = self._offer.served.get(server)
+        if served is None:
+            return ToolResult(request.id, "error", f"the tool server {server} has not started")
+        rule = self._review.decision(lambda: self._tool_call(server, request), request.tool)
         status, content = "denied", ""
-        if self.calls >= limit:
-            content = f"the run has made its {limit} tool calls"
-        elif served is None:
-            status, content = "error", f"the tool server {server} has not started"
-        elif because := self._review.denial(lambda: self._tool_call(server, request), request.tool):
-            content = because
+        if rule.action == "deny":
+            content = rule.because
         elif request.tool not in served:
             content = f"{server} serves no tool {request.tool!r}; it serves {', '.join(served) or 'none'}"
         elif wrong := argument_error(served[request.tool].parameters, request.arguments):
             status, content = "error", f"the arguments of {request.tool} do not fit: {wrong}"
         elif 0 < request.deadline <= time.time() or time.time() >= self._assignment.deadline:
             status, content = "timeout", "the deadline of the call had passed when it came"
-        return ToolResult(request.id, status, content) if content else None
+        return ToolResult(request.id, status, content) if content else rule
 
     def _tool_call(self, server: str, request: ToolRequest) -> ToolCall:
         from sympozium_core.hooks import ToolCall
 
         return ToolCall(self._assignment.plan.uid, request.id, request.tool, server, request.arguments)
 
-    async def _refused(self, request: ToolRequest, result: ToolResult) -> None:
+    async def _refuse(self, server: str, request: ToolRequest, result: ToolResult, **approval: str) -> None:
         self._refusals += 1
-        if self._refusals <= MAX_REFUSALS:
-            await self._record.append("tool.denied", call=request.id, tool=request.tool, because=result.content)
+        if self._refusals <= MAX_REFUSALS or approval:
+            where = {"tool": request.tool, "server": server, "arguments": shown_arguments(request.arguments)}
+            await self._record.append("tool.denied", call=request.id, **where, because=result.content, **approval)
+        self._answer(server, result)
 
     async def _hand_over(self, server: str, request: ToolRequest, result: ToolResult, started: float) -> None:
         """To the agent and to the journal, for which the agent need not wait: a pod that is lost in between leaves a call of unknown
@@ -203,6 +250,15 @@ class Gate:
             self._agent.remove(path)
         except (OSError, FileRefused) as error:
             logger.debug("%s: %s", path, error)
+
+
+def _told(tool: str, decision: Decision) -> str:
+    """What the agent is told of a call that a person did not let run."""
+    what = {
+        "denied": f"{tool} was denied" + (f" by {decision.by}" if decision.by else ""),
+        "expired": f"{tool} needs approval, and nobody decided in time",
+    }.get(decision.outcome, f"{tool} needs approval, and was given up before anybody decided")
+    return what + (f": {decision.comment}" if decision.comment else "")
 
 
 def _requests(server: str) -> str:

@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sympozium_core.bridge import policy
 from sympozium_core.contracts.plan import RunPlan
 from sympozium_core.ipc.layout import MAX_TOOLS
 from sympozium_core.ipc.protocol import ToolDefinition
 from sympozium_core.ipc.task import OfferedTool
-from sympozium_core.names import NATIVE_SERVER
+from sympozium_core.names import GATEWAY_SERVER, NATIVE_SERVER
 
 MAX_SCHEMA = 32 * 1024
 """Bytes of one tool's parameters as JSON."""
@@ -47,11 +46,13 @@ class Offer:
 def decide(plan: RunPlan, manifests: Mapping[str, Sequence[ToolDefinition]]) -> Offer:
     """`manifests` has what each server said; a server of the plan that is not in it is missing and its declared tools are not offered.
 
-    A tool that the policy does not allow, or that would need an approval, is not offered. A name that several servers have goes to a native tool,
-    else to the first in skill order.
+    A tool of which the policy denies every call is not offered; one that waits for a person is. A name that several servers have goes to a native tool,
+    else to the gateway, else to the first in skill order.
     """
     problems: list[str] = []
     served: dict[str, dict[str, ToolDefinition]] = {}
+    if GATEWAY_SERVER in manifests:  # before the sidecars: what is the core's own is not another's to take
+        served[GATEWAY_SERVER] = _sound(manifests[GATEWAY_SERVER], GATEWAY_SERVER, problems)
     for server in plan.servers:
         if server.name in manifests:
             declared = [ToolDefinition(tool.name, tool.description, tool.parameters) for tool in server.declared]
@@ -60,7 +61,7 @@ def decide(plan: RunPlan, manifests: Mapping[str, Sequence[ToolDefinition]]) -> 
     for name, tools in served.items():
         for tool in tools:
             owners.setdefault(tool, []).append(name)
-    offered = [tool for tool in owners if not policy.denial(plan.tools, tool)]
+    offered = [tool for tool in owners if plan.tools.decide(tool).action != "deny"]
     if len(offered) > MAX_TOOLS:
         problems.append(f"{len(offered)} tools are more than {MAX_TOOLS}; the last ones are not offered")
         offered = offered[:MAX_TOOLS]

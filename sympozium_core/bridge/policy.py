@@ -1,46 +1,73 @@
-"""Whether a tool call may run: the run's policy first, then the hooks that the plan names. No hook, no pluggy."""
+"""What becomes of a tool call: the run's policy first, then the hooks that the plan names. No hook, no pluggy; no condition, no CEL."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sympozium_core.contracts.plan import ToolPolicy
+from sympozium_core.contracts.plan import ToolPolicy, ToolRule
 from sympozium_core.errors import Permanent
 
 if TYPE_CHECKING:
+    from sympozium_core.call_conditions.examined import ExaminedCall
     from sympozium_core.hooks import ToolCall, Veto
 
-NEEDS_APPROVAL = "needs approval; approvals are not available in this version, so it is denied"
 
-
-def denial(policy: ToolPolicy, tool: str) -> str:
-    """Why the policy does not let this tool run; empty when it does."""
-    decision = policy.decide(tool)
-    if decision.action == "allow":
-        return ""
-    if decision.action == "ask":
-        return f"{tool} {NEEDS_APPROVAL}" + (f" ({decision.because})" if decision.because else "")
-    return f"{tool} is denied by policy" + (f": {decision.because}" if decision.because else "")
+def decided(policy: ToolPolicy, tool: str, call: ExaminedCall | None = None) -> ToolRule:
+    """The policy's decision; of a denial `because` is what the agent is told."""
+    decision = policy.decide(tool, call)
+    if decision.action != "deny":
+        return decision
+    said = [f"{tool} is denied by policy", decision.because, call.hint(policy) if call else ""]
+    return replace(decision, because=": ".join(filter(None, said)))
 
 
 class CallReview:
-    """Policy and hooks of one run."""
+    """Policy and hooks of one run. A policy that was tightened holds from the next decision on."""
 
     def __init__(self, policy: ToolPolicy, hooks: Sequence[str] = ()) -> None:
         """`hooks` are entry points (``module:attribute`` or ``module``) as the plan names them; one that cannot be loaded raises Permanent:
         a gate that is missing is no gate."""
         self.policy = policy
+        self.max_calls = 2**31 - 1
+        """Tool calls that the run may make, where that was tightened."""
+        self._conditional = policy.conditional
         self._veto = _gate(hooks) if hooks else None
 
-    def denial(self, call: Callable[[], ToolCall], tool: str) -> str:
-        """Why the call may not run; empty when it may. `call` is made only when a hook wants to see it."""
-        because = denial(self.policy, tool)
-        if because or self._veto is None:
-            return because
+    def narrow(self, policy: ToolPolicy) -> bool:
+        """`policy` holds besides what held until now: whatever the bridge is told, nothing becomes wider. Whether that is news."""
+        before = self.policy
+        self.policy = replace(before, narrowed_by=(*before.narrowed_by, *_beyond(policy, before)))
+        self._conditional = self.policy.conditional
+        return self.policy != before
+
+    def decision(self, call: Callable[[], ToolCall], tool: str) -> ToolRule:
+        """Whether the call may run, runs when a person approves, or is denied: `because` then says it to the agent. `call` is made only when a
+        condition or a hook wants to see it; no hook is asked about what the policy denies, and each may deny what a person would be asked about."""
+        decision = decided(self.policy, tool, _examined(call()) if self._conditional else None)
+        if decision.action == "deny" or self._veto is None:
+            return decision
         veto = self._veto(call())
-        return veto.because if veto is not None else ""
+        return decision if veto is None else ToolRule(tool, "deny", veto.because)
+
+    def bound_argv(self, call: Callable[[], ToolCall]) -> tuple[str, ...]:
+        """The words that an allowed call has to run with, without a shell; empty where it is to run as it is written."""
+        return _examined(call()).bound_argv(self.policy) if self._conditional else ()
+
+
+def _examined(call: ToolCall) -> ExaminedCall:
+    """CEL comes with it, for the runs whose policies have conditions."""
+    from sympozium_core.call_conditions.examined import ExaminedCall
+
+    return ExaminedCall(call.tool, call.server, call.arguments)
+
+
+def _beyond(policy: ToolPolicy, held: ToolPolicy) -> tuple[ToolPolicy, ...]:
+    """What of `policy` does not hold already: the control plane says all of it again each time."""
+    known = [replace(part, narrowed_by=()) for part in held.all_parts()]
+    return tuple(alone for part in policy.all_parts() if (alone := replace(part, narrowed_by=())) not in known)
 
 
 def _gate(entries: Sequence[str]) -> Callable[[ToolCall], Veto | None] | None:

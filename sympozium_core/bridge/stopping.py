@@ -6,10 +6,10 @@ import asyncio
 import logging
 import time
 
-from sympozium_core.bus import subjects
+from sympozium_core.bridge.tightening import RunOver, Tightening
+from sympozium_core.bus import frames, subjects
 from sympozium_core.bus.journal import EntryType, entry_of
 from sympozium_core.contracts.bus import Bus, BusDenied, BusUnavailable, Subscription
-from sympozium_core.errors import SympoziumError
 from sympozium_core.ipc import layout
 from sympozium_core.ipc.files import FileRefused, Root
 
@@ -17,10 +17,6 @@ GRACE = 8.0
 """Seconds that the agent has for writing a result after it was told to stop."""
 
 logger = logging.getLogger(__name__)
-
-
-class RunOver(SympoziumError):
-    """The run has ended without this pod, or this pod is not its pod any more."""
 
 
 class Stopping:
@@ -60,19 +56,26 @@ async def listen(bus: Bus, uid: str) -> Subscription:
     return await bus.subscribe(subjects.journal(uid, subjects.CONTROL))
 
 
-async def obey(bus: Bus, uid: str, first: Subscription, stopping: Stopping) -> None:
+async def obey(bus: Bus, uid: str, first: Subscription, stopping: Stopping, tightening: Tightening) -> None:
     """Follows `.ctl`; listens again when the connection was lost. Raises RunOver when the run has ended or the bus does not know the pod."""
     messages: Subscription | None = first
     while True:
         try:
-            messages = messages or await listen(bus, uid)
+            if messages is None:
+                messages = await listen(bus, uid)
+                tightening.ask()  # for what was said meanwhile
             async for message in messages:
                 found = entry_of(message)
-                kind = found.entry["type"] if found else ""
+                entry = found.entry if found else {"type": ""}
+                kind = entry["type"]
                 if kind == EntryType.CANCEL:
-                    stopping.ask(str(found.entry.get("because") or "cancelled") if found else "", run_ends=True)
+                    stopping.ask(str(entry.get("because") or "cancelled"), run_ends=True)
                 elif kind == EntryType.ENDED:
                     raise RunOver("the run has ended")
+                elif kind == EntryType.POLICY:
+                    tightening.told(entry)
+                elif found is None and frames.LAST in message.headers:
+                    tightening.ask()  # a long entry, which is a policy if it is anything
         except BusUnavailable as error:
             logger.warning("not listening to the control plane: %s", error)
         except BusDenied as error:

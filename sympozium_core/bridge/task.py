@@ -24,6 +24,7 @@ def task(assignment: Assignment, offer: Offer, endpoint: ModelEndpoint) -> Task:
             deadline=assignment.deadline,
             context_bytes=limits.context_bytes,
             tool_result_bytes=limits.tool_result_bytes,
+            approval_seconds=plan.approvals.timeout,
         ),
         resume=_resume(assignment.earlier, assignment.workspace_lost)
         if assignment.earlier and assignment.earlier.messages

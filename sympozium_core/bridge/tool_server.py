@@ -73,6 +73,10 @@ class ToolServer:
             del self._waiting[request.id]
             self._forget(path, f"{self._results}/{request.id}.json")
 
+    def artifact(self, call: str, name: str, limit: int) -> bytes:
+        """A file that a result of the sidecar names. Raises OSError, FileRefused."""
+        return self.root.read_bytes(f"{self._directory}/{layout.ARTIFACTS}/{name}", limit)
+
     def cancel(self, call: str) -> None:
         """Tells the sidecar that nobody waits for this call any more; does nothing for one that is not under way."""
         if call in self._waiting:

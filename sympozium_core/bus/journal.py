@@ -37,8 +37,10 @@ class EntryType(StrEnum):
     CANCEL = "cancel"
     ENDED = "ended"
     HOOK = "hook"
+    POLICY = "policy"
 
     STARTED = "started"
+    TOOL_WAITING = "tool.waiting"
     TOOL_REQUESTED = "tool.requested"
     TOOL_DENIED = "tool.denied"
     TOOL_RESULT = "tool.result"
@@ -49,6 +51,8 @@ class EntryType(StrEnum):
     MODEL_REQUEST = "model.request"
     MODEL_ANSWER = "model.answer"
     MODEL_ERROR = "model.error"
+    FETCH_REQUEST = "fetch.request"
+    FETCH_ANSWER = "fetch.answer"
 
 
 FAILURE_BUDGET = "budget"

@@ -25,6 +25,8 @@ START = "start"  # controller: the plan and where to go on
 MODEL = "model"  # gateway: one chat completion, streamed
 REPLAY = "replay"  # gateway: finished answers and tool results of earlier attempts
 ARTIFACT = "artifact"  # gateway: keep these bytes
+FETCH = "fetch"  # gateway: one page, for the tool `fetch_url`
+APPROVE = "approve"  # controller: what a person says of a tool call; waits for it
 CREDENTIALS = "credentials"  # controller: Kubernetes tokens of the sidecars
 APPEND = "append"  # gateway: append to `.pod`; where the bus is NATS, `bus.appending`
 

@@ -82,7 +82,10 @@ async def _set(arguments: argparse.Namespace, *, is_open: bool) -> int:
             return 0
         patch = {"spec": {"featureGates": {arguments.gate: is_open}}}
         await target.cluster.patch(SYMPOZIUM_POLICY, target.namespace, arguments.policy, patch)
-    print(f"{arguments.gate} {done} in sympoziumpolicy/{arguments.policy}; runs that are under way keep what they began with")
+    meanwhile = (
+        "keep what they began with" if is_open else "lose its tools within seconds, but for those in the agent's own container"
+    )
+    print(f"{arguments.gate} {done} in sympoziumpolicy/{arguments.policy}; runs that are under way {meanwhile}")
     return 0
 
 

@@ -16,7 +16,9 @@ WIDTH = 100
 class Live:
     """Prints entries; remembers when the run began, so that each line can say how far in it is."""
 
-    def __init__(self, out: TextIO | None = None) -> None:
+    def __init__(self, out: TextIO | None = None, *, where: str = "") -> None:
+        """`where` is what a command about the run needs to find it, such as `` -n team``."""
+        self._where = where
         self._out = out or sys.stdout
         self._colour = self._out.isatty()
         self._began: float | None = None
@@ -80,7 +82,15 @@ class Live:
 
     def _requested(self, entry: Mapping[str, Any]) -> None:
         self._carried.add(str(entry.get("call")))
-        self._line(_at(entry), "tool", f"{printable(str(entry.get('tool')))} {_arguments(entry.get('arguments'))}")
+        by = f" (approved by {entry['approvedBy']})" if entry.get("approvedBy") else ""
+        self._line(_at(entry), "tool", printable(f"{entry.get('tool')} {_arguments(entry.get('arguments'))}{by}"))
+
+    def _waiting(self, entry: Mapping[str, Any]) -> None:
+        self._carried.add(str(entry.get("call")))
+        what = f"{entry.get('tool')} {_arguments(entry.get('arguments'))}"
+        self._line(_at(entry), "tool", printable(f"{what} waits for approval: {entry.get('because')}"))
+        name = printable(str(entry.get("approval")))
+        self._line(_at(entry), "tool", f"  sympozium approve {name}, or sympozium deny {name}{self._where}")
 
     def _denied(self, entry: Mapping[str, Any]) -> None:
         self._line(_at(entry), "tool", printable(f"{entry.get('tool')} denied: {entry.get('because')}"))
@@ -153,6 +163,7 @@ _PRINTERS = {
     "model.request": Live._model_request,
     "model.answer": Live._model_answer,
     "model.error": Live._model_error,
+    "tool.waiting": Live._waiting,
     "tool.requested": Live._requested,
     "tool.denied": Live._denied,
     "tool.result": Live._result,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from sympozium_core.cli.decisions import asked_call, print_calls, print_made, print_tools
 from sympozium_core.cli.failures import Exit
-from sympozium_core.cli.output import print_rows
 from sympozium_core.cli.printable import printable
 from sympozium_core.cli.target import add_scope, place_of, reach, run_async
 
@@ -28,8 +27,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--call",
         action="append",
         default=[],
-        metavar="TOOL",
-        help="a tool that the run calls; may be given again (default: ask for all)",
+        metavar="TOOL[@SERVER][=ARGUMENTS]",
+        help="a call that the run makes, with arguments as JSON where rules have conditions; may be given again (default: ask for all tools)",
     )
     explain = verbs.add_parser("explain", help="what was decided for a run, and by which rule")
     explain.add_argument("name", metavar="RUN")
@@ -90,11 +89,11 @@ def _test(arguments: argparse.Namespace) -> int:
         print(f"policy {policy.name}: the run is {'admitted' if passes else 'refused'}")
         for refusal in refusals:
             print(f"  - {printable(refusal)}")
-    calls = arguments.call or _known_tools(tools)
-    _print_decisions(tools, calls)
-    if arguments.call:
-        passes = passes and all(tools.decide(tool).action == "allow" for tool in calls)
-    return Exit.OK if passes else Exit.REFUSED
+    if not arguments.call:
+        print_tools(tools)
+        return Exit.OK if passes else Exit.REFUSED
+    allowed = print_calls(tools, [asked_call(text) for text in arguments.call])
+    return Exit.OK if passes and allowed else Exit.REFUSED
 
 
 def _effective(manifest: Manifest) -> EffectivePolicy:
@@ -127,12 +126,13 @@ def _reviewed(file: str, policy: EffectivePolicy) -> tuple[ToolPolicy, list[str]
         each.object for each in manifests if each.kind is SYMPOZIUM_INSTANCE and each.object["metadata"].get("name") == wanted
     ]
     instance = load.normalise(instances[0]) if instances else {"metadata": {"name": wanted}, "spec": {}}
-    sandbox = SandboxFacts("any that isolates", ALL_PROMISES, ALL_FEATURES)
+    # Where it will run is not known: a model on the loopback may be one beside the control plane.
+    sandbox = SandboxFacts("any that isolates", ALL_PROMISES, ALL_FEATURES - {"images"})
     return run_tools(policy, agent_run), [str(cause) for cause in review_run(agent_run, instance, policy, sandbox)]
 
 
 def _explain(arguments: argparse.Namespace) -> int:
-    from sympozium_core.contracts.plan import tool_policy_from_json
+    from sympozium_core.contracts.plan_reading import tool_policy_from_json
     from sympozium_core.resources.kinds import AGENT_RUN
 
     async def show() -> int:
@@ -153,45 +153,15 @@ def _explain(arguments: argparse.Namespace) -> int:
         template = f", template {stamp['template']}" if stamp.get("template") else ""
         beside = f", and {', '.join(stamp['mandatory'])}, mandatory here" if stamp.get("mandatory") else ""
         print(f"admitted for {printable(asked)} under policy {stamp['name']}{template}{beside} (digest {stamp['digest']})")
-        tools = tool_policy_from_json(stamp["tools"])
-        _print_decisions(tools, _known_tools(tools))
-        _print_calls(entries)
+        if stamp.get("tightenedBy"):
+            print(f"tightened while it was under way, by {', '.join(stamp['tightenedBy'])}")
+        print_tools(tool_policy_from_json(stamp["tools"]))
+        print_made(entries)
         if not target.embedded:
             print("\nwhat it called is in its journal, which this version serves on one machine only")
         return Exit.OK
 
     return run_async(show)
-
-
-def _print_calls(entries: Sequence[Mapping[str, Any]]) -> None:
-    calls = [entry for entry in entries if entry.get("type") in ("tool.requested", "tool.denied")]
-    if not calls:
-        return
-    print()
-    rows = [
-        [
-            printable(str(entry.get("tool"))),
-            "denied" if entry["type"] == "tool.denied" else "made",
-            printable(str(entry.get("because") or "")),
-        ]
-        for entry in calls
-    ]
-    print_rows(["CALL", "OUTCOME", "BECAUSE"], rows)
-
-
-def _print_decisions(tools: ToolPolicy, names: Sequence[str]) -> None:
-    decided = [(name, tools.decide(name)) for name in names]
-    print_rows(
-        ["TOOL", "DECISION", "BECAUSE"], [[printable(name), rule.action, printable(rule.because)] for name, rule in decided]
-    )
-
-
-def _known_tools(tools: ToolPolicy) -> list[str]:
-    """Those of the core, and what else the rules call by its name."""
-    from sympozium_core.names import Tool
-
-    named = [rule.tool for policy in (tools, *tools.narrowed_by) for rule in policy.rules if not set(rule.tool) & set("*?")]
-    return list(dict.fromkeys((*map(str, Tool), *named)))
 
 
 def _policies(places: list[str]) -> list[Manifest]:

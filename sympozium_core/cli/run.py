@@ -70,7 +70,7 @@ async def follow(target: Target, created: Mapping[str, Any], *, quiet: bool = Fa
     """Shows a run until it has ended and returns it. Ctrl-C cancels the run, and waits until it is."""
     from sympozium_core.cli.live import Live
 
-    live = None if quiet else Live()
+    live = None if quiet else Live(where=_where(created))
     work = asyncio.ensure_future(_show(target, created, live))
     try:
         return await asyncio.shield(work)
@@ -79,6 +79,13 @@ async def follow(target: Target, created: Mapping[str, Any], *, quiet: bool = Fa
         await _cancel(target, created)
         await work
         raise
+
+
+def _where(created: Mapping[str, Any]) -> str:
+    from sympozium_core.names import DEFAULT_NAMESPACE
+
+    namespace = created["metadata"]["namespace"]
+    return "" if namespace == DEFAULT_NAMESPACE else f" -n {namespace}"
 
 
 async def _cancel(target: Target, created: Mapping[str, Any]) -> None:

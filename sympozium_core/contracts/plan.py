@@ -1,7 +1,7 @@
 """RunPlan: everything that is decided about a run before anything of it starts, as frozen data.
 
 Made by `sympozium_core.planning` (pure), changed by hooks through typed patches, rendered by a sandbox driver, read by the bridge. It has a
-JSON form (`to_json`, `from_json`), because the bridge gets its part over the bus and the status stamps its digest.
+JSON form (`to_json`; back again: `plan_reading`), because the bridge gets its part over the bus and the status stamps its digest.
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
+
+from sympozium_core.contracts.approvals import Approvals
+from sympozium_core.contracts.fetching import FetchPolicy
 
 Role = Literal["agent", "bridge", "skill", "hook"]
 Action = Literal["allow", "ask", "deny"]
@@ -32,6 +35,7 @@ class Limits:
     timeout: float = 600.0
     max_turns: int = 50
     max_tool_calls: int = 200
+    max_fetches: int = 100
     max_tokens: int = 2**31 - 1
     """Of questions and answers of all model calls together; as it stands, none to speak of."""
     context_bytes: int = 400_000
@@ -43,20 +47,36 @@ class Limits:
     max_attempts: int = 3
 
 
+class CallFacts(Protocol):
+    """What a decision may depend on besides the tool: one call. `call_conditions.examined` has the real one."""
+
+    def holds(self, when: str) -> bool | None:
+        """Whether a rule's condition is true of the call; None where that cannot be told. The same answer each time."""
+
+
+class UntoldCall:
+    """A call whose arguments nobody sees who could stop it: of no condition can be told whether it holds."""
+
+    def holds(self, when: str) -> bool | None:
+        return None
+
+
 @dataclass(frozen=True)
 class ToolRule:
     tool: str
     action: Action
     because: str
     """Which policy and field says so, for the message that a denied call gets."""
+    when: str = ""
+    """CEL over the arguments (`call_conditions.expression`): the rule is for the calls of which it is true. Empty for all of them."""
 
 
-_STRICTNESS: Mapping[Action, int] = MappingProxyType({"allow": 0, "ask": 1, "deny": 2})
+STRICTNESS: Mapping[Action, int] = MappingProxyType({"allow": 0, "ask": 1, "deny": 2})
 
 
 @dataclass(frozen=True)
 class ToolPolicy:
-    """The effective decision on each tool: the first rule whose glob fits it, else the default; what narrows it can only be stricter."""
+    """The effective decision on each call: the first rule that fits it, else the default; what narrows it can only be stricter."""
 
     default: Action = "allow"
     because: str = ""
@@ -64,15 +84,54 @@ class ToolPolicy:
     narrowed_by: tuple[ToolPolicy, ...] = ()
     """Further policies that all have a say (the run's own toolPolicy, a mandatory policy): of several answers the strictest holds."""
 
-    def decide(self, tool: str) -> ToolRule:
-        """The decision on a call of `tool`, and why. The one place where tool policies are evaluated, for planning and bridge alike."""
-        fitting = (rule for rule in self.rules if fnmatchcase(tool, rule.tool))
-        decision = next(fitting, ToolRule("*", self.default, self.because))
+    def decide(self, tool: str, call: CallFacts | None = None) -> ToolRule:
+        """The decision on `call`, a call of `tool`, and why; without one, the most that a call of the tool can get. The one place where tool
+        policies are evaluated, for planning, bridge and command line alike."""
+        reached = self.reached(tool)
+        if call is None:
+            decision = min(reached, key=lambda rule: STRICTNESS[rule.action])
+        else:
+            decision = max(reversed(_possible(reached, call)), key=lambda rule: STRICTNESS[rule.action])
         for policy in self.narrowed_by:
-            other = policy.decide(tool)
-            if _STRICTNESS[other.action] > _STRICTNESS[decision.action]:
+            other = policy.decide(tool, call)
+            if STRICTNESS[other.action] > STRICTNESS[decision.action]:
                 decision = other
         return decision
+
+    def reached(self, tool: str) -> tuple[ToolRule, ...]:
+        """The rules of this policy alone that can decide on a call of `tool`, in order: those with a condition, then the first without one, or
+        the default."""
+        found = []
+        for rule in self.rules:
+            if fnmatchcase(tool, rule.tool):
+                found.append(rule)
+                if not rule.when:
+                    return tuple(found)
+        return (*found, ToolRule("*", self.default, self.because))
+
+    def all_parts(self) -> Iterator[ToolPolicy]:
+        """This one and all that narrow it, each of which decides by itself."""
+        yield self
+        for policy in self.narrowed_by:
+            yield from policy.all_parts()
+
+    @property
+    def conditional(self) -> bool:
+        """Whether a decision can depend on the arguments of a call."""
+        return any(rule.when for part in self.all_parts() for rule in part.rules)
+
+
+def _possible(reached: tuple[ToolRule, ...], call: CallFacts) -> list[ToolRule]:
+    """Those of the rules that may be the one that decides: the first whose condition holds, and those before it of which that cannot be told.
+    The strictest of them counts, so whatever makes a condition fail opens nothing."""
+    found = []
+    for rule in reached:
+        told = call.holds(rule.when) if rule.when else True
+        if told is not False:
+            found.append(rule)
+        if told:
+            break
+    return found
 
 
 @dataclass(frozen=True)
@@ -254,6 +313,12 @@ class RunPlan:
     """Of the hooks, where the lifecycle declares rights."""
     bridge_hooks: tuple[str, ...] = ()
     """Entry points (``module:attribute``) of the hook plugins that the bridge loads."""
+    fetch: FetchPolicy | None = None
+    """What the gateway may fetch for the run; None: nothing, and the tool is not offered."""
+    private_models: tuple[str, ...] = ()
+    """CIDRs beside the public addresses at which its model may be asked."""
+    approvals: Approvals = field(default_factory=Approvals)
+    """Of the calls for which `tools` says ask."""
     notes: tuple[str, ...] = ()
     """What the user should know: a field that does not act in this place, a promise that this sandbox cannot keep."""
 
@@ -273,69 +338,3 @@ def digest(value: Any) -> str:
     """SHA-256 of the canonical JSON form, 16 hex digits: enough to tell plans apart, short enough to read."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def run_plan_from_json(data: Mapping[str, Any]) -> RunPlan:
-    """The inverse of `to_json` for a RunPlan that this core wrote; raises KeyError or TypeError on anything else."""
-    return RunPlan(
-        **{
-            **data,
-            "model": ModelRef(**data["model"]),
-            "tools": tool_policy_from_json(data["tools"]),
-            "native_tools": tuple(data["native_tools"]),
-            "servers": tuple(
-                ToolServer(server["name"], tuple(_declared_from_json(tool) for tool in server["declared"]))
-                for server in data["servers"]
-            ),
-            "limits": Limits(**data["limits"]),
-            "pod": _pod_from_json(data["pod"]),
-            "prompt_sections": tuple(data["prompt_sections"]),
-            "identities": tuple(_identity_from_json(identity) for identity in data["identities"]),
-            "hooks": tuple(HookPlan(**{**hook, "pod": _pod_from_json(hook["pod"])}) for hook in data["hooks"]),
-            "hook_identity": _identity_from_json(data["hook_identity"]) if data["hook_identity"] is not None else None,
-            "bridge_hooks": tuple(data["bridge_hooks"]),
-            "notes": tuple(data["notes"]),
-        }
-    )
-
-
-def _pod_from_json(pod: Mapping[str, Any]) -> PodPlan:
-    return PodPlan(
-        **{
-            **pod,
-            "containers": tuple(
-                Container(
-                    **{
-                        **each,
-                        "command": tuple(each["command"]),
-                        "args": tuple(each["args"]),
-                        "resources": Resources(**each["resources"]),
-                    }
-                )
-                for each in pod["containers"]
-            ),
-            "skills": tuple(SkillText(**skill) for skill in pod["skills"]),
-            "egress": tuple(EgressRule(rule["host"], tuple(rule["cidrs"]), rule["port"]) for rule in pod["egress"]),
-            "image_pull_secrets": tuple(pod["image_pull_secrets"]),
-        }
-    )
-
-
-def _declared_from_json(data: Mapping[str, Any]) -> DeclaredTool:
-    return DeclaredTool(**{**data, "exec": tuple(data["exec"]), "positional_args": tuple(data["positional_args"])})
-
-
-def _identity_from_json(data: Mapping[str, Any]) -> Identity:
-    def rules(given: list[Mapping[str, Any]]) -> tuple[AccessRule, ...]:
-        return tuple(AccessRule(**{name: tuple(values) for name, values in rule.items()}) for rule in given)
-
-    return Identity(data["skill"], rules(data["rules"]), rules(data["cluster_rules"]), tuple(data["namespaces"]))
-
-
-def tool_policy_from_json(data: Mapping[str, Any]) -> ToolPolicy:
-    return ToolPolicy(
-        default=data["default"],
-        because=data["because"],
-        rules=tuple(ToolRule(**rule) for rule in data["rules"]),
-        narrowed_by=tuple(tool_policy_from_json(policy) for policy in data["narrowed_by"]),
-    )

@@ -77,7 +77,8 @@ class ProviderContext:
     """What a provider is handed: it makes no client of its own."""
 
     http: aiohttp.ClientSession
-    """Shared by all providers and runs: keeps no cookies, reads no proxy settings."""
+    """Shared by all providers that its runs ask: keeps no cookies, reads no proxy settings. An address that may not be asked fails as a
+    connection does, with EACCES: a ClientConnectorError whose `os_error` is a PermissionError that says why."""
     provider: Callable[[str], Awaitable[Provider]] = _no_other_provider
     """Another installed provider by its entry point's name, open; the caller neither opens nor closes it. Raises ProviderError."""
     data_dir: Path | None = None
@@ -85,7 +86,7 @@ class ProviderContext:
 
 
 class Provider(ABC):
-    """One instance per gateway process, shared by all runs; `open` once, many `chat` at a time, `close` once."""
+    """One instance per gateway process and set of private addresses that runs may ask, shared by all of them; `open` once, many `chat` at a time, `close` once."""
 
     needs_credentials: ClassVar[bool] = True
     credential_keys: ClassVar[tuple[str, ...]] = ("apiKey",)

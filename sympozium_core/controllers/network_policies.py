@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sympozium_core import names
+from sympozium_core.address_guard import NEVER
 from sympozium_core.contracts.builtin_kinds import NETWORK_POLICY
 from sympozium_core.contracts.cluster import Object, metadata
 from sympozium_core.contracts.network import network_digest
 from sympozium_core.contracts.plan import EgressRule, Network, PodPlan, to_json
-from sympozium_core.planning.egress import NEVER
 
 BASE = "sympozium-run-pods"
 """In every namespace with runs: denies all pods of runs everything, both ways; what a profile opens is added to it."""

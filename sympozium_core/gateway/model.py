@@ -1,4 +1,4 @@
-"""The gateway: answers `.req.model`, `.req.replay` and `.req.artifact` of every run."""
+"""The gateway: answers `.req.model`, `.req.replay`, `.req.artifact` and `.req.fetch` of every run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from sympozium_core.bus import subjects
 from sympozium_core.bus.calls import CallRequest, Handler, Server, serve
@@ -26,27 +27,34 @@ from sympozium_core.gateway.record import ModelRecord, Recorded
 from sympozium_core.gateway.state import RunState, RunStates
 from sympozium_core.gateway.target import ModelTarget, Providers, Resolve
 
+if TYPE_CHECKING:
+    from sympozium_core.gateway.fetch import Fetches
+
 QUEUE = "gateway"
 
 
 class Gateway:
     """One per process; any number of processes share the work. `start` once, `close` once."""
 
-    def __init__(self, bus: Bus, resolve: Resolve, providers: Providers, clock: Clock) -> None:
+    def __init__(self, bus: Bus, resolve: Resolve, providers: Providers, clock: Clock, fetches: Fetches | None = None) -> None:
+        """Without `fetches`, nobody answers `.req.fetch` here."""
         self._bus = bus
         self._resolve = resolve
         self._providers = providers
         self._clock = clock
+        self._fetches = fetches
         self._states = RunStates(bus)
         self._servers: list[Server] = []
 
     async def start(self) -> None:
         """Returns when calls are answered."""
-        handlers: Mapping[str, Handler] = {
+        handlers: dict[str, Handler] = {
             subjects.MODEL: self._model,
             subjects.REPLAY: self._replay,
             subjects.ARTIFACT: self._artifact,
         }
+        if self._fetches is not None:
+            handlers[subjects.FETCH] = partial(self._fetch, self._fetches)
         for what, handler in handlers.items():
             self._servers.append(await serve(self._bus, subjects.request("*", what), handler, queue=QUEUE))
 
@@ -83,9 +91,14 @@ class Gateway:
     async def _artifact(self, request: CallRequest) -> AsyncIterator[bytes]:
         yield json.dumps(await artifact.keep(self._bus, subjects.uid_of(request.subject), request.data)).encode()
 
+    async def _fetch(self, fetches: Fetches, request: CallRequest) -> AsyncIterator[bytes]:
+        uid = subjects.uid_of(request.subject)
+        async for item in fetches.answer(uid, request.data, request.deadline, self._states.get(uid)):
+            yield item
+
     async def ask(self, target: ModelTarget, body: Mapping[str, Any], uid: str, deadline: float) -> AsyncGenerator[Chunk, None]:
         """Chunks from the run's provider, retries included. Raises ProviderError, or what `providers.get` raises."""
-        provider = await self._providers.get(target.provider)
+        provider = await self._providers.get(target.provider, target.private)
         until = min(deadline, target.deadline)
         async with aclosing(ask(provider, target.endpoint, body, uid=uid, deadline=until, clock=self._clock)) as chunks:
             async for chunk in chunks:

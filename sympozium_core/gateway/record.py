@@ -43,6 +43,8 @@ class ModelRecord:
     """Messages of the newest request that has an answer, and that answer."""
     tokens: int = 0
     """Of all answers, as this gateway or another counted them."""
+    fetches: int = 0
+    """Of pages, whatever became of them."""
     size: int = 0
     """Roughly the bytes of all entries, for the cache's bound."""
     _open: dict[str, Sequence[Any]] = field(default_factory=dict)
@@ -72,6 +74,8 @@ class ModelRecord:
         if kind == "model.request":
             self.conversation = [*self.conversation[: int(entry["base"])], *entry["messages"]]
             self._open[call] = self.conversation
+        elif kind == "fetch.request":
+            self.fetches += 1
         elif kind == "model.answer" and call not in self.answers:
             message = entry["message"]
             usage = entry["usage"]

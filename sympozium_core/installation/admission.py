@@ -36,10 +36,10 @@ COMPONENT = "admission"
 TIMEOUT = 10
 """Seconds that an API server waits; the webhook itself gives up earlier, and says so."""
 
-CLOSED = (SYMPOZIUM_INSTANCE, SKILL_PACK, PERSONA_PACK, MCP_SERVER, SYMPOZIUM_POLICY)
-"""Kinds whose review guards Secrets, rights, or what a policy forbids: no webhook, no write."""
-OPEN = (SYMPOZIUM_SCHEDULE, TOOL_APPROVAL)
-"""Kinds whose review only explains what is wrong with an object. What it would refuse acts on nothing; a policy guards decisions."""
+CLOSED = (SYMPOZIUM_INSTANCE, SKILL_PACK, PERSONA_PACK, MCP_SERVER, SYMPOZIUM_POLICY, TOOL_APPROVAL)
+"""Kinds whose review guards Secrets, rights, what a policy forbids, or who has decided: no webhook, no write."""
+OPEN = (SYMPOZIUM_SCHEDULE,)
+"""Kinds whose review only explains what is wrong with an object. What it would refuse acts on nothing."""
 
 _SPEC_CHANGED = "request.operation == 'CREATE' || object.spec != oldObject.spec"
 _NEW, _OLD = "dyn(object.spec)", "dyn(oldObject.spec)"
@@ -78,7 +78,10 @@ def service(options: Options, ca_bundle: str = "") -> ClientConfig:
 
 
 def webhook_configurations(options: Options, client_config: ClientConfig) -> list[Object]:
-    mutating = _webhook(AGENT_RUN, ["CREATE"], client_config("/mutate"), fails_closed=True)
+    run_made = _webhook(AGENT_RUN, ["CREATE"], client_config("/mutate"), fails_closed=True)
+    answered = _webhook(TOOL_APPROVAL, ["UPDATE"], client_config("/mutate"), fails_closed=True)
+    answered["matchConditions"] = [_condition("spec-changed", "object.spec != oldObject.spec")]
+    mutating = [{**webhook, "reinvocationPolicy": "Never"} for webhook in (run_made, answered)]
     run = _webhook(AGENT_RUN, ["CREATE", "UPDATE"], client_config("/validate"), fails_closed=True)
     changed = f"request.operation == 'CREATE' || {_RUN_CHANGED} || ({_CANCEL_TAKEN_BACK})"
     run["matchConditions"] = [_condition("spec-changed-beyond-cancel", changed)]
@@ -88,7 +91,7 @@ def webhook_configurations(options: Options, client_config: ClientConfig) -> lis
         validating.append({**webhook, "matchConditions": [_condition("spec-changed", _SPEC_CHANGED)]})
     return [
         # No second call when another webhook comes after: what that one overwrites is refused, not mended in silence.
-        make(options, MUTATING_WEBHOOK, names.WEBHOOKS, COMPONENT, {"webhooks": [{**mutating, "reinvocationPolicy": "Never"}]}),
+        make(options, MUTATING_WEBHOOK, names.WEBHOOKS, COMPONENT, {"webhooks": mutating}),
         make(options, VALIDATING_WEBHOOK, names.WEBHOOKS, COMPONENT, {"webhooks": validating}),
     ]
 
@@ -99,7 +102,7 @@ def policies(options: Options) -> list[Object]:
     for name, rules, validations in (
         ("sympozium-agentruns", _rules([AGENT_RUN.plural], ["CREATE", "UPDATE"]), _run_validations()),
         ("sympozium-status", _rules(["*/status"], ["UPDATE"]), [_status_validation(options)]),
-        ("sympozium-toolapprovals", _rules([TOOL_APPROVAL.plural], ["CREATE", "UPDATE"]), _approval_validations()),
+        ("sympozium-toolapprovals", _rules([TOOL_APPROVAL.plural], ["CREATE", "UPDATE"]), _approval_validations(options)),
     ):
         # With the API server's defaults: this is one field, and who applies it as well must find it equal to what is stored.
         matched = {"matchPolicy": "Equivalent", "namespaceSelector": {}, "objectSelector": {}, "resourceRules": rules}
@@ -166,15 +169,19 @@ def _run_validations() -> list[Object]:
     ]
 
 
+def _controller(options: Options) -> str:
+    return f"system:serviceaccount:{options.namespace}:{names.ACCOUNT_CONTROLLER}"
+
+
 def _status_validation(options: Options) -> Object:
-    controller = f"system:serviceaccount:{options.namespace}:{names.ACCOUNT_CONTROLLER}"
+    controller = _controller(options)
     return _validation(
         f"request.userInfo.username == '{controller}'",
         f"only the controller ({controller}) may write a status; set spec.cancel to stop a run",
     )
 
 
-def _approval_validations() -> list[Object]:
+def _approval_validations(options: Options) -> list[Object]:
     answered = ", ".join(f"'{name}'" for name in _ANSWER)
     # On a CREATE there is no old object: a field that is there makes the first half true before the second is looked at.
     answer_changed = (
@@ -186,13 +193,44 @@ def _approval_validations() -> list[Object]:
         ".name(request.name).check('approve').allowed()"
     )
     return [
+        _validation(
+            f"request.operation != 'CREATE' || request.userInfo.username == '{_controller(options)}'",
+            "a ToolApproval is made by the controller alone, when a call needs one",
+        ),
         _validation(f"!({answer_changed}) || {approves}", f"deciding needs the verb approve on {TOOL_APPROVAL.resource}"),
         _validation(
             f"request.operation == 'CREATE' || !({_differs(_ANSWER)})", "what is asked cannot be changed, only be answered"
         ),
         _validation(
-            "request.operation == 'CREATE' || !has(oldObject.spec.decision)"
-            " || (has(object.spec.decision) && object.spec.decision == oldObject.spec.decision)",
+            f"request.operation == 'CREATE' || !has(oldObject.spec.decision) || !({answer_changed})",
             "spec.decision was made already and stands",
+        ),
+        _validation(
+            f"request.operation == 'CREATE' || !({answer_changed}) || !has(oldObject.status) || !has(oldObject.status.phase)"
+            f" || oldObject.status.phase == '{names.ApprovalPhase.PENDING}'",
+            "the time to decide is over",
+        ),
+        *_decider_validations(answer_changed),
+    ]
+
+
+def _decider_validations(answer_changed: str) -> list[Object]:
+    """Who has decided is who makes the request, and is not who asked for the run."""
+    decider = "object.spec.decidedBy"
+    same_groups = (
+        f"(has({decider}.groups) ? {decider}.groups : []) == (has(request.userInfo.groups) ? request.userInfo.groups : [])"
+    )
+    unchanged = f"request.operation == 'CREATE' || !({answer_changed}) || has(oldObject.spec.decision)"
+    return [
+        _validation(
+            f"{unchanged} || (has(object.spec.decision) && has(object.spec.decidedAt) && has({decider})"
+            f" && {decider}.username == request.userInfo.username && {same_groups})",
+            "spec.decidedBy is not whoever makes this request; Sympozium's webhook sets it, so it was not asked, or overwritten:"
+            f" kubectl get mutatingwebhookconfigurations {names.WEBHOOKS}",
+        ),
+        _validation(
+            f"{unchanged} || (has(oldObject.spec.selfApproval) && oldObject.spec.selfApproval)"
+            " || !has(oldObject.spec.requestedBy) || oldObject.spec.requestedBy.username != request.userInfo.username",
+            "whoever asked for the run may not decide what it does, unless the policy says allowSelfApproval",
         ),
     ]

@@ -21,6 +21,8 @@ STREAM_TYPES = ("turn", "text", "tool", "compacted")
 MAX_TIME = 1e11
 """Epoch seconds, far beyond any deadline."""
 MAX_DESCRIPTION = 8192
+MAX_ARGV, MAX_WORD = 512, 32_768
+"""Words of a command, and characters of one."""
 MAX_ARTIFACTS = 64
 MAX_RESPONSE = 4 * 1024 * 1024
 MAX_COUNT = 1_000_000_000
@@ -37,9 +39,13 @@ class ToolRequest:
     """Epoch seconds by which the answer is needed; 0 leaves it to the server."""
     trace: str = ""
     """W3C trace context (``traceparent``), to be passed on."""
+    argv: tuple[str, ...] = ()
+    """From the bridge, of a command that a policy has judged by its words: run exactly these, without a shell. An agent's own is not read."""
 
     def to_json(self) -> dict[str, Any]:
         data: dict[str, Any] = {"id": self.id, "tool": self.tool, "arguments": dict(self.arguments)}
+        if self.argv:
+            data["argv"] = list(self.argv)
         if self.deadline:
             data["deadline"] = self.deadline
         if self.trace:
@@ -139,6 +145,7 @@ def parse_tool_request(data: Any, file: str) -> ToolRequest:
         arguments=fields.mapping("arguments"),
         deadline=fields.number("deadline", 0, MAX_TIME, 0.0),
         trace=fields.text("trace", 512, ""),
+        argv=fields.texts("argv", MAX_ARGV, MAX_WORD),
     )
 
 

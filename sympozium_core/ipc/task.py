@@ -62,6 +62,8 @@ class TaskLimits:
     """Epoch seconds; 0 is none."""
     context_bytes: int = 400_000
     tool_result_bytes: int = 8_000
+    approval_seconds: float = 0.0
+    """How much longer than a call takes its answer may be waited for: a person may be asked first."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ class Task:
                 "deadline": limits.deadline,
                 "contextBytes": limits.context_bytes,
                 "toolResultBytes": limits.tool_result_bytes,
+                "approvalSeconds": limits.approval_seconds,
             },
             "resume": _resume_to_json(self.resume) if self.resume else None,
         }
@@ -177,6 +180,7 @@ def _limits(fields: Fields) -> TaskLimits:
         deadline=fields.number("deadline", 0, MAX_TIME, 0.0),
         context_bytes=fields.integer("contextBytes", 1_000, 1 << 30, TaskLimits.context_bytes),
         tool_result_bytes=fields.integer("toolResultBytes", 200, 1 << 24, TaskLimits.tool_result_bytes),
+        approval_seconds=fields.number("approvalSeconds", 0, MAX_TIME, 0.0),
     )
 
 

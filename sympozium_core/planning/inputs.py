@@ -40,6 +40,11 @@ class SandboxFacts:
     keeps_workspace: bool = True
     """A later attempt goes on with the /workspace of the one before."""
 
+    @property
+    def on_this_machine(self) -> bool:
+        """Runs are processes beside the control plane, which has no other machine: what starts images is a cluster's."""
+        return "images" not in self.features
+
 
 @dataclass(frozen=True)
 class RunInputs:

@@ -5,7 +5,7 @@ What a run declares replaces the whole of what its instance declares.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
@@ -131,6 +131,23 @@ def denials(found: Declared, policy: EffectivePolicy, sandbox: SandboxFacts) -> 
         for denied in policy.denied_resources
         if (named := _names(rule, denied))
     ]
+
+
+def denied_by_now(hook: HookPlan, identity: Identity | None, policies: Iterable[EffectivePolicy]) -> str:
+    """Why a hook that was admitted may not start any more, as the policies are now; empty when it may."""
+    image = hook.pod.containers[0].image
+    for policy in policies:
+        if (
+            image
+            and policy.allowed_registries is not None
+            and not any(comes_from(image, each) for each in policy.allowed_registries)
+        ):
+            return f"policy {policy.name} does not allow image {image!r} any more"
+        for rule in identity.rules if identity is not None else ():
+            named = {"apiGroups": rule.api_groups, "resources": rule.resources}
+            if denied := next((each for each in policy.denied_resources if _names(named, each)), ""):
+                return f"policy {policy.name} denies hooks any right to {denied} by now"
+    return ""
 
 
 def _names(rule: Mapping[str, Any], denied: str) -> str:

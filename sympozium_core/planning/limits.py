@@ -12,7 +12,12 @@ from sympozium_core.planning.inputs import default_of
 from sympozium_core.planning.policy import EffectivePolicy
 from sympozium_core.resources import durations
 
-_COUNTS: Mapping[str, str] = {"maxTokens": "max_tokens", "maxTurns": "max_turns", "maxToolCalls": "max_tool_calls"}
+_COUNTS: Mapping[str, str] = {
+    "maxTokens": "max_tokens",
+    "maxTurns": "max_turns",
+    "maxToolCalls": "max_tool_calls",
+    "maxFetches": "max_fetches",
+}
 """Fields of ``spec.limits``, of runs and policies alike, and what they set in a plan."""
 
 
@@ -28,6 +33,26 @@ def limits_of(run: Mapping[str, Any], instance: Mapping[str, Any], policy: Effec
     if policy.timeout:
         seconds = min(seconds, durations.seconds(policy.timeout))
     return replace(usual, timeout=seconds, **counts)
+
+
+def tighter_counts(held: Limits, policy: EffectivePolicy) -> dict[str, int]:
+    """The counts, by their fields, that a run under way had more of before its policy was changed to this one."""
+    return {
+        field: policy.limits[field]
+        for field, name in _COUNTS.items()
+        if field in policy.limits and policy.limits[field] < getattr(held, name)
+    }
+
+
+def counts_below(planned: Limits, now: Limits) -> dict[str, int]:
+    """Those of `now` that are lower than planned, by their fields."""
+    return {field: getattr(now, name) for field, name in _COUNTS.items() if getattr(now, name) < getattr(planned, name)}
+
+
+def with_counts(limits: Limits, counts: Mapping[str, int]) -> Limits:
+    """What is left of them where the counts are lower, by their fields; nothing grows."""
+    lower = {name: min(getattr(limits, name), counts.get(field, getattr(limits, name))) for field, name in _COUNTS.items()}
+    return replace(limits, **lower)
 
 
 def limit_faults(run: Mapping[str, Any], policy: EffectivePolicy) -> list[Cause]:

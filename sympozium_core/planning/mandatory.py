@@ -5,7 +5,10 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import reduce
 
+from sympozium_core.address_guard import common
+from sympozium_core.planning.approvals import strictest
 from sympozium_core.planning.policy import Destination, EffectivePolicy
 from sympozium_core.resources import durations, quantities
 
@@ -33,12 +36,16 @@ def both(named: EffectivePolicy, mandatory: Sequence[EffectivePolicy]) -> Effect
             field: min(part.limits[field] for part in parts if field in part.limits)
             for field in {field for part in parts for field in part.limits}
         },
+        approvals=strictest(parts),
         timeout=_smallest((part.timeout for part in parts), durations.seconds),
         allowed_egress=tuple(
             destination
             for destination in named.allowed_egress
             if all(_lets(part, destination) for part in mandatory if part.network_limited)
         ),
+        fetch=replace(named.fetch, narrowed_by=tuple(part.fetch for part in mandatory)),
+        fetch_private=_open_to_all(part.fetch_private for part in parts),
+        model_private=_open_to_all(part.model_private for part in parts),
         network_open=all(part.network_open for part in parts if part is named or part.network_limited),
         host_mounts=all(part.host_mounts for part in parts),
     )
@@ -52,6 +59,12 @@ def parts_of(policy: EffectivePolicy) -> tuple[EffectivePolicy, ...]:
 def _common(lists: Iterable[tuple[str, ...] | None]) -> tuple[str, ...] | None:
     given = [each for each in lists if each is not None]
     return tuple(each for each in given[0] if all(each in other for other in given)) if given else None
+
+
+def _open_to_all(lists: Iterable[tuple[str, ...] | None]) -> tuple[str, ...] | None:
+    """`lists` begins with that of the named policy: what it does not open, nobody else does."""
+    named, *others = lists
+    return reduce(common, (each for each in others if each is not None), named or ())
 
 
 def _may(runtime_class: str, allowed: tuple[str, ...] | None) -> bool:

@@ -16,11 +16,14 @@ from sympozium_core.contracts.plan import (
     SkillText,
     ToolPolicy,
     ToolServer,
+    UntoldCall,
 )
 from sympozium_core.errors import Cause, Refused
 from sympozium_core.names import NATIVE_TOOLS, Reason, Tool
+from sympozium_core.planning.approvals import approvals_of
 from sympozium_core.planning.egress import egress
 from sympozium_core.planning.factory import label_value
+from sympozium_core.planning.fetching import fetch_policy
 from sympozium_core.planning.identities import identity
 from sympozium_core.planning.inputs import RunInputs, SkillSource, default_of, model_of
 from sympozium_core.planning.lifecycle import has_hooks, hook_identity, hook_plans
@@ -63,7 +66,7 @@ def make_plan(inputs: RunInputs) -> RunPlan:
         system_prompt=spec.get("systemPrompt") or inputs.instance["spec"].get("systemPrompt") or DEFAULT_PROMPT,
         model=model_of(run, inputs.instance),
         tools=tools,
-        native_tools=tuple(tool for tool in NATIVE_TOOLS if tools.decide(tool).action == "allow"),
+        native_tools=tuple(tool for tool in NATIVE_TOOLS if tools.decide(tool, UntoldCall()).action == "allow"),
         servers=tuple(ToolServer(skill.name, declared_tools(skill)) for skill in served),
         limits=limits_of(run, inputs.instance, inputs.policy),
         sandbox=inputs.sandbox.name,
@@ -72,6 +75,9 @@ def make_plan(inputs: RunInputs) -> RunPlan:
         hooks=hook_plans(inputs, pod, _within(Resources(), inputs.policy)),
         hook_identity=hook_identity(inputs),
         bridge_hooks=inputs.bridge_hooks,
+        fetch=fetch_policy(inputs.policy, tools),
+        private_models=inputs.policy.model_private or (),
+        approvals=approvals_of(inputs.policy),
         notes=(*notes(inputs), *closed),
     )
 
@@ -94,7 +100,7 @@ def wants_memory(instance: Mapping[str, Any]) -> bool:
 
 def _attached(skills: tuple[SkillSource, ...], tools: ToolPolicy) -> tuple[SkillSource, ...]:
     """The skills whose servers start. The implicit shell is the last of `skills`, and left out where its one tool may never be called."""
-    if tools.decide(Tool.EXECUTE_COMMAND).action == "allow":
+    if tools.decide(Tool.EXECUTE_COMMAND).action != "deny":
         return skills
     return tuple(skill for skill in skills if skill.name != SHELL_SKILL)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sympozium_core.contracts.fetching import READING, FetchPolicy, FetchRule
 from sympozium_core.contracts.plan import Action, ToolPolicy, ToolRule
 from sympozium_core.names import Tool
 
@@ -14,6 +15,7 @@ DEFAULT_POLICY = "default"
 
 _TEMPLATE_DEFAULT: Mapping[str, Action] = {"Permissive": "allow", "Default": "allow", "Restrictive": "deny"}
 _TEMPLATE_RULES: Mapping[str, tuple[tuple[Tool, Action], ...]] = {"Default": ((Tool.EXECUTE_COMMAND, "ask"),)}
+_NO_FETCHES = FetchPolicy("", ())
 _ISOLATING_TEMPLATES = ("Default", "Restrictive")
 GATED_TOOLS: Mapping[str, tuple[Tool, ...]] = {
     "code-execution": (Tool.EXECUTE_COMMAND,),
@@ -29,6 +31,15 @@ class Destination:
     """A name, an address or a CIDR."""
     port: int | None
     """TCP; None: every port."""
+
+
+@dataclass(frozen=True)
+class ApprovalFields:
+    """The policy's `approvals` as it writes them; what is empty is open (`planning.approvals` says what then holds)."""
+
+    timeout: str = ""
+    on_timeout: str = ""
+    allow_self: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -66,13 +77,23 @@ class EffectivePolicy:
     """The most that a run may use: ``maxTokens``, ``maxTurns``, ``maxToolCalls``; what is not there is open."""
     timeout: str = ""
     """The longest time limit of a run."""
+    fetch: FetchPolicy = _NO_FETCHES
+    """What its runs may have fetched; `fetch_private` is not in it yet."""
+    fetch_private: tuple[str, ...] | None = None
+    """CIDRs; None where the policy says nothing of them, so that another one may."""
+    model_private: tuple[str, ...] | None = None
+    """As `fetch_private`, for models."""
     network_limited: bool = False
     """It says something of the network: what it does not list is closed, also where another policy lists it."""
+    namespace: str = ""
+    """Where it was found; empty for one that is built in."""
+    approvals: ApprovalFields = ApprovalFields()
+    """Of the calls for which `tools` says ask."""
     parts: tuple[EffectivePolicy, ...] = ()
     """Where several policies hold: each by itself, the one that the instance names first. Each gives its own reasons (`mandatory.both`)."""
 
 
-def effective_policy(name: str, spec: Mapping[str, Any]) -> EffectivePolicy:
+def effective_policy(name: str, spec: Mapping[str, Any], namespace: str = "") -> EffectivePolicy:
     """`spec` is a SympoziumPolicy's spec in normal form (`resources.policy`)."""
     template = spec.get("template") or ""
     sandbox = spec.get("sandboxPolicy") or {}
@@ -80,8 +101,10 @@ def effective_policy(name: str, spec: Mapping[str, Any]) -> EffectivePolicy:
     kernel = sandbox.get("agentSandboxPolicy") or {}
     network = spec.get("networkPolicy") or {}
     limits = spec.get("limits") or {}
+    approvals = spec.get("approvals") or {}
     return EffectivePolicy(
         name=name,
+        namespace=namespace,
         template=template,
         tools=_tools(name, template, spec),
         isolation_required=template in _ISOLATING_TEMPLATES or bool(sandbox.get("required")) or bool(kernel.get("required")),
@@ -97,10 +120,33 @@ def effective_policy(name: str, spec: Mapping[str, Any]) -> EffectivePolicy:
         denied_resources=tuple((spec.get("lifecyclePolicy") or {}).get("deniedResources") or ()),
         allowed_egress=tuple(Destination(rule["host"], rule.get("port")) for rule in network.get("allowedEgress") or ()),
         network_open=network.get("denyAll") is False,
+        fetch=_fetch(name, template, network),
+        fetch_private=_listed((network.get("fetch") or {}).get("allowedPrivate")),
+        model_private=_listed((spec.get("modelPolicy") or {}).get("allowedPrivate")),
         network_limited=bool(network),
         host_mounts=bool(sandbox.get("allowHostMounts")),
         limits={name: most for name, most in limits.items() if name != "timeout"},
         timeout=limits.get("timeout") or "",
+        approvals=ApprovalFields(
+            approvals.get("timeout") or "", approvals.get("onTimeout") or "", approvals.get("allowSelfApproval")
+        ),
+    )
+
+
+def _fetch(name: str, template: str, network: Mapping[str, Any]) -> FetchPolicy:
+    """A list is all that may be fetched. Without one it is what the network at large is: closed by `denyAll`, and by a template that isolates
+    unless `denyAll` is false."""
+    places = (network.get("fetch") or {}).get("allow")
+    denied = network.get("denyAll")
+    if places is None:
+        closed = template in _ISOLATING_TEMPLATES if denied is None else denied
+        return FetchPolicy(name, () if closed else None)
+    return FetchPolicy(
+        name,
+        tuple(
+            FetchRule(place["host"], place.get("port"), tuple(place.get("methods", READING)), tuple(place.get("paths") or ()))
+            for place in places
+        ),
     )
 
 
@@ -131,10 +177,7 @@ def narrow(policy: ToolPolicy, tool_policy: Mapping[str, Any] | None, whose: str
 
 def _tools(name: str, template: str, spec: Mapping[str, Any]) -> ToolPolicy:
     gating = spec.get("toolGating") or {}
-    rules = [
-        ToolRule(rule["tool"], rule["action"], f"policy {name}: a rule says {rule['action']} for {rule['tool']}")
-        for rule in gating.get("rules") or []
-    ]
+    rules = [_rule(name, rule) for rule in gating.get("rules") or []]
     gates = spec.get("featureGates") or {}
     for gate, tools in GATED_TOOLS.items():
         if gates.get(gate) is False:
@@ -146,3 +189,9 @@ def _tools(name: str, template: str, spec: Mapping[str, Any]) -> ToolPolicy:
     default: Action = gating.get("defaultAction") or _TEMPLATE_DEFAULT.get(template, "allow")
     source = "toolGating.defaultAction" if gating.get("defaultAction") else f"template {template or 'Permissive'}"
     return ToolPolicy(default, f"policy {name}: {source} is {default}", tuple(rules))
+
+
+def _rule(name: str, rule: Mapping[str, Any]) -> ToolRule:
+    when = rule.get("when") or ""
+    because = f"policy {name}: a rule says {rule['action']} for {rule['tool']}" + (f" when {when}" if when else "")
+    return ToolRule(rule["tool"], rule["action"], because, when)

@@ -8,6 +8,7 @@ from typing import Any
 
 from sympozium_core.contracts.sandbox import ALL_PROMISES
 from sympozium_core.errors import Cause
+from sympozium_core.planning.fetching import model_address_faults
 from sympozium_core.planning.inputs import SandboxFacts, default_of, model_of
 from sympozium_core.planning.lifecycle import declared, denials, lifecycle_faults
 from sympozium_core.planning.limits import limit_faults
@@ -24,6 +25,7 @@ def review_run(
     its own name; what they leave no room for together is found last."""
     found = [cause for part in parts_of(policy) for cause in _by(part, run, instance, sandbox)]
     found += lifecycle_faults(declared(run, instance), sandbox)
+    found += model_address_faults(run, instance, policy, sandbox)
     if found or not policy.parts:
         return found
     return runtime_class_faults(run, instance, policy, sandbox)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from sympozium_core.contracts.plan import Container, DeclaredTool, Resources
 from sympozium_core.contracts.sandbox import Feature
 from sympozium_core.errors import Cause
+from sympozium_core.names import GATEWAY_SERVER, NATIVE_SERVER
 from sympozium_core.planning.identities import identity_faults
 from sympozium_core.planning.inputs import RunInputs, SandboxFacts, SkillSource
 from sympozium_core.planning.mandatory import parts_of
@@ -91,6 +92,11 @@ def skill_faults(inputs: RunInputs) -> list[Cause]:
             "apply its SkillPack, or pip install its package",
         )
         for name in inputs.missing_skills
+    ]
+    found += [
+        Cause("spec.skills", f"{skill.name!r} is the name of a tool server of the core's own", "give the skill another name")
+        for skill in inputs.skills
+        if skill.name in (NATIVE_SERVER, GATEWAY_SERVER)
     ]
     for skill in inputs.skills:
         found += _start_faults(skill, inputs.sandbox)

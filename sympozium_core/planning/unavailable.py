@@ -7,8 +7,11 @@ from typing import Any
 
 from sympozium_core.contracts.sandbox import ALL_PROMISES, Feature
 from sympozium_core.errors import Cause
+from sympozium_core.names import Tool
+from sympozium_core.planning.fetching import fetch_policy
 from sympozium_core.planning.inputs import RunInputs, default_of
 from sympozium_core.planning.lifecycle import notes as lifecycle_notes
+from sympozium_core.planning.policy import run_tools
 
 _FIELDS: tuple[tuple[str, Feature | None, str], ...] = (
     ("volumes", None, "runs mount no further volumes"),
@@ -60,6 +63,12 @@ def notes(inputs: RunInputs) -> list[str]:
         found.append(f"policy {policy.name} permits network access; runs in sandbox {sandbox.name} have none")
     elif policy.network_open:
         found.append(f"policy {policy.name} does not deny the network; a run still reaches only what allowedEgress lists")
+    tools = run_tools(policy, inputs.run)
+    asked = (inputs.run["spec"].get("toolPolicy") or {}).get("allow") or ()
+    if Tool.FETCH_URL in asked and fetch_policy(policy, tools) is None:
+        found.append(
+            f"the run asks for {Tool.FETCH_URL}, and policy {policy.name} lists no host for it: the tool is not offered"
+        )
     if policy.host_mounts:
         found.append(f"policy {policy.name} permits host mounts; runs have none in this version")
     missing = sorted(ALL_PROMISES - sandbox.promises)

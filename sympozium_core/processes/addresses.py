@@ -6,6 +6,8 @@ import asyncio
 import socket
 import time
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor
+from functools import partial
 
 from sympozium_core.errors import Temporary
 
@@ -38,13 +40,18 @@ class Addresses:
         now = time.monotonic()
         self._known = {name: known for name, known in self._known.items() if known[0] > now}
         if host not in self._known:
-            self._known[host] = (now + REMEMBERED, await _look_up(host))
+            self._known[host] = (now + REMEMBERED, await look_up(host))
         return self._known[host][1]
 
 
-async def _look_up(host: str) -> tuple[str, ...]:
+async def look_up(host: str, executor: Executor | None = None) -> tuple[str, ...]:
+    """As `Addresses.of`, asked now. Not within PATIENCE: whoever connects has a limit of its own.
+
+    A name whose servers do not answer keeps a thread for as long as the resolver waits: names that agents choose get an executor of their own.
+    """
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        ask = partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(executor, ask)
     except (socket.gaierror, UnicodeError) as error:
         if isinstance(error, UnicodeError) or error.errno in _NOWHERE:
             return ()

@@ -104,9 +104,18 @@ class Directory:
     async def policy(self, namespace: str, name: str) -> EffectivePolicy | None:
         builtin = builtin_policy(name)
         found = await self._nearest(SYMPOZIUM_POLICY, namespace, name, needed=builtin is None)
-        if found is None and builtin is not None:
-            found = load.normalise(builtin)
-        return effective_policy(name, found["spec"]) if found is not None else None
+        if found is not None:
+            return effective_policy(name, found["spec"], str(found["metadata"].get("namespace") or ""))
+        return effective_policy(name, load.normalise(builtin)["spec"]) if builtin is not None else None
+
+    async def binding(self, run: Mapping[str, Any]) -> list[EffectivePolicy]:
+        """The policies that bind a run which was admitted under them, or has to obey them, as they are now. One that is gone is not replaced: what
+        is further away than the one that the run began with does not bind it."""
+        namespace, stamp = run["metadata"]["namespace"], (run.get("status") or {}).get("effectivePolicy") or {}
+        found, mandatory = await asyncio.gather(self.policy(namespace, stamp.get("name", "")), self._mandatory(namespace))
+        if found is None or found.namespace not in (namespace, stamp.get("namespace") or names.SYSTEM_NAMESPACE):
+            return mandatory
+        return [found, *mandatory]
 
     async def _mandatory(self, namespace: str) -> list[EffectivePolicy]:
         """Those of the control plane's namespace that select this one, by name. The namespace is looked at only where there are any."""
@@ -117,7 +126,7 @@ class Directory:
         labels = {**(place["metadata"].get("labels") or {}), names.LABEL_NAMESPACE_NAME: namespace}
         normal = [load.normalise(policy) for policy in sorted(found, key=lambda policy: str(policy["metadata"]["name"]))]
         return [
-            effective_policy(policy["metadata"]["name"], policy["spec"])
+            effective_policy(policy["metadata"]["name"], policy["spec"], names.SYSTEM_NAMESPACE)
             for policy in normal
             if selects(policy["spec"]["mandatory"]["namespaceSelector"], labels)
         ]

@@ -15,7 +15,7 @@ from sympozium_core.controllers.agentrun.plans import Plans
 from sympozium_core.processes.api_server import own_api_server
 from sympozium_core.processes.control_bus import connect_bus
 from sympozium_core.processes.health import Begin, serve_health
-from sympozium_core.processes.models import answer_models
+from sympozium_core.processes.models import Asked, answer_models
 from sympozium_core.reconcile.informers import Informers
 from sympozium_core.reconcile.supervisor import Supervisor
 from sympozium_core.registry.drivers import Drivers
@@ -41,7 +41,8 @@ async def serve_gateway(settings: GatewaySettings) -> None:
         stack.push_async_callback(bus.close)
         await informers.wait_synced()
         drivers: Drivers[Provider] = Drivers(names.GROUP_PROVIDERS, Provider, record=Record.in_directory(settings.data_dir))
-        answering = answer_models(cluster, bus, Plans(bus), runs, drivers, settings.data_dir / "providers", SystemClock())
+        asked = Asked(drivers, settings.data_dir / "providers", on_this_machine=False)
+        answering = answer_models(cluster, bus, Plans(bus), runs, asked, SystemClock())
         await stack.enter_async_context(answering)
         appends = await serve_appends(bus)
         stack.push_async_callback(appends.close)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ from sympozium_core import names
 from sympozium_core.clock import Clock
 from sympozium_core.contracts.bus import Bus
 from sympozium_core.contracts.cluster import Cluster
+from sympozium_core.contracts.plan import Limits, RunPlan
 from sympozium_core.contracts.provider import Endpoint, Provider, ProviderContext
 from sympozium_core.controllers.agentrun import attempts
 from sympozium_core.controllers.agentrun.context import INDEX_UID
@@ -19,46 +24,103 @@ from sympozium_core.controllers.agentrun.plans import Plans
 from sympozium_core.controllers.agentrun.status import Stage, stage_of, status_of
 from sympozium_core.errors import Permanent, Temporary
 from sympozium_core.gateway.model import Gateway
-from sympozium_core.gateway.target import ModelTarget
+from sympozium_core.gateway.target import FetchTarget, ModelTarget
+from sympozium_core.planning.fetching import model_guard
+from sympozium_core.planning.limits import with_counts
+from sympozium_core.processes.addresses import look_up
 from sympozium_core.processes.secrets import secret_values
 from sympozium_core.reconcile.cache import View
 from sympozium_core.reconcile.informer import Informer
 from sympozium_core.registry.drivers import Drivers
 
+UNUSED = 3600.0
+"""Seconds after which connections to private addresses that no run has asked for are given up; longer than a model's answer takes."""
+LOOK_UPS = 16
+"""Names of pages that are looked up at the same time."""
 BEHIND = 3.0
 """Seconds for which a run that is not known here, or not to be that far, is waited for."""
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Where the gateway's answers come from."""
+
+    drivers: Drivers[Provider]
+    data_dir: Path
+    """Of the providers' own files."""
+    on_this_machine: bool
+    """The control plane's machine is its user's own: its loopback is open to models, and may be listed for pages."""
+
+
 @asynccontextmanager
 async def answer_models(
-    cluster: Cluster, bus: Bus, plans: Plans, runs: Informer, drivers: Drivers[Provider], data_dir: Path, clock: Clock
+    cluster: Cluster, bus: Bus, plans: Plans, runs: Informer, asked: Asked, clock: Clock
 ) -> AsyncIterator[None]:
     """Answers what runs ask of a gateway, until left."""
-    import aiohttp
+    from sympozium_core.gateway.fetch import Fetches
+    from sympozium_core.gateway.fetcher import Fetcher
 
-    session = aiohttp.ClientSession(
-        cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, timeout=aiohttp.ClientTimeout(total=None)
-    )
-    async with session as http:
-        providers = OpenProviders(drivers, http, data_dir)
-        gateway = Gateway(bus, Targets(cluster, runs, plans).resolve, providers, clock)
-        await gateway.start()
-        try:
-            yield
-        finally:
-            await gateway.close()
-            await providers.close()
+    targets = Targets(cluster, runs, plans)
+    providers = OpenProviders(asked)
+    threads = ThreadPoolExecutor(LOOK_UPS, "look-up")
+    fetcher = Fetcher(partial(look_up, executor=threads), "listed" if asked.on_this_machine else "never")
+    fetches = Fetches(targets.fetching, fetcher)
+    gateway = Gateway(bus, targets.resolve, providers, clock, fetches)
+    await gateway.start()
+    try:
+        yield
+    finally:
+        await gateway.close()
+        await providers.close()
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 class OpenProviders:
-    """Opens each provider at its first use; implements `gateway.target.Providers`."""
+    """Opens each provider at its first use; implements `gateway.target.Providers`.
 
-    def __init__(self, drivers: Drivers[Provider], http: Any, data_dir: Path) -> None:
-        self._drivers, self._http, self._data_dir = drivers, http, data_dir
+    Runs that may ask models at different private addresses share neither connections nor drivers: a connection that one of them may have is none
+    that the other is let onto.
+    """
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._groups: dict[tuple[str, ...], _Group] = {}
+
+    async def get(self, name: str, private: tuple[str, ...]) -> Provider:
+        """Raises UnknownDriver, PluginBroken or what the driver's `open` raises; a failed open is tried again next time."""
+        group = self._groups.get(private)
+        if group is None:
+            await self._forget_unused()
+            group = self._groups[private] = _Group(self._asked, private)
+        return await group.get(name)
+
+    async def _forget_unused(self) -> None:
+        """Policies change, and what they listed goes with them."""
+        unused = [private for private, group in self._groups.items() if time.monotonic() - group.used > UNUSED]
+        for group in [self._groups.pop(private) for private in unused]:
+            await group.close()
+
+    async def close(self) -> None:
+        for group in self._groups.values():
+            await group.close()
+
+
+class _Group:
+    """The drivers and the HTTP session of runs with the same private addresses."""
+
+    def __init__(self, asked: Asked, private: tuple[str, ...]) -> None:
+        import aiohttp
+
+        from sympozium_core.gateway.connector import GuardedConnector, guarded_session
+
+        self._asked = asked
         self._open: dict[str, asyncio.Task[Provider]] = {}
+        guard = model_guard(private, on_this_machine=asked.on_this_machine)
+        self._http = guarded_session(GuardedConnector(look_up, guard), timeout=aiohttp.ClientTimeout(total=None))
+        self.used = time.monotonic()
 
     async def get(self, name: str) -> Provider:
-        """Raises UnknownDriver, PluginBroken or what the driver's `open` raises; a failed open is tried again next time."""
+        self.used = time.monotonic()
         task = self._open.get(name)
         if task is None:
             task = self._open[name] = asyncio.ensure_future(self._opened(name))
@@ -70,14 +132,21 @@ class OpenProviders:
             raise
 
     async def _opened(self, name: str) -> Provider:
-        provider = await asyncio.to_thread(self._drivers.get, name)
-        await provider.open(ProviderContext(http=self._http, provider=self.get, data_dir=self._data_dir))
+        known = await asyncio.to_thread(self._asked.drivers.get, name)
+        provider = type(known)()  # the registry has one of each, and a provider keeps the session that it is opened with
+        await provider.open(ProviderContext(http=self._http, provider=self.get, data_dir=self._asked.data_dir))
         return provider
 
     async def close(self) -> None:
         for task in self._open.values():
             if task.done() and not task.cancelled() and task.exception() is None:
                 await task.result().close()
+        await self._http.close()
+
+
+def _limits(run: Mapping[str, Any], plan: RunPlan) -> Limits:
+    """As planned, or less where a policy was tightened since."""
+    return with_counts(plan.limits, (status_of(run).get("effectivePolicy") or {}).get("limits") or {})
 
 
 class Targets:
@@ -97,7 +166,20 @@ class Targets:
             endpoint=Endpoint(model=model.model, base_url=model.base_url.rstrip("/"), credentials=credentials),
             attempt=int(status_of(run)["attempt"]),
             deadline=attempts.deadline_of(run, plan.limits.timeout),
-            limits=plan.limits,
+            limits=_limits(run, plan),
+            private=plan.private_models,
+        )
+
+    async def fetching(self, uid: str, attempt: int) -> FetchTarget:
+        """As `resolve`, without a look at the run's Secret. The tool's own policy counts here too: whoever asks is a pod."""
+        run = await self._run(uid, attempt)
+        plan = await self._plans.load(uid)
+        denied = plan.tools.decide(names.Tool.FETCH_URL).action == "deny"
+        return FetchTarget(
+            policy=None if denied else plan.fetch,
+            attempt=int(status_of(run)["attempt"]),
+            deadline=attempts.deadline_of(run, plan.limits.timeout),
+            limits=_limits(run, plan),
         )
 
     async def _run(self, uid: str, attempt: int) -> View:

@@ -17,24 +17,27 @@ from sympozium_core.contracts.cluster import Cluster
 from sympozium_core.contracts.plan import RunPlan
 from sympozium_core.contracts.provider import Provider
 from sympozium_core.contracts.sandbox import Sandbox
-from sympozium_core.controllers import instance
-from sympozium_core.controllers.agentrun import identity, journal_feed, phases, start_call
+from sympozium_core.controllers import instance, tool_approvals
+from sympozium_core.controllers.agentrun import approve_call, identity, journal_feed, phases, start_call
 from sympozium_core.controllers.agentrun.context import INDEX_POD, INDEX_UID, INDEXES, RunContext
 from sympozium_core.controllers.agentrun.credentials_call import CreateSubresource, serve_credentials
 from sympozium_core.controllers.agentrun.journal import Journals
 from sympozium_core.controllers.agentrun.line import Line
 from sympozium_core.controllers.agentrun.plans import Plans
+from sympozium_core.controllers.agentrun.status import Stage, stage_of
+from sympozium_core.controllers.agentrun.tightening import PolicyChanges
 from sympozium_core.controllers.agentrun.warm import WarmPods
 from sympozium_core.controllers.memory_claims import MemoryClaims
 from sympozium_core.controllers.network_policies import BusPlace
 from sympozium_core.controllers.network_profiles import NetworkProfiles
+from sympozium_core.controllers.tool_approvals import ToolApprovals
 from sympozium_core.errors import Permanent
 from sympozium_core.hooks import RunEvent
 from sympozium_core.planning.patches import apply_patch
 from sympozium_core.processes.directory import Directory
-from sympozium_core.processes.models import answer_models
+from sympozium_core.processes.models import Asked, answer_models
 from sympozium_core.processes.pods import PodHost
-from sympozium_core.reconcile.controller import Controller, Options
+from sympozium_core.reconcile.controller import Controller, Options, Source
 from sympozium_core.reconcile.events import EventRecorder
 from sympozium_core.reconcile.informer import Informer
 from sympozium_core.reconcile.informers import Informers
@@ -43,7 +46,7 @@ from sympozium_core.reconcile.supervisor import Supervisor
 from sympozium_core.registry import calls
 from sympozium_core.registry.drivers import Drivers
 from sympozium_core.registry.relay import Relay
-from sympozium_core.resources.kinds import AGENT_RUN, SKILL_PACK, SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY
+from sympozium_core.resources.kinds import AGENT_RUN, SKILL_PACK, SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY, TOOL_APPROVAL
 from sympozium_core.settings import ControllerSettings
 
 log = logging.getLogger(__name__)
@@ -94,6 +97,8 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
         informers = Informers(parts.cluster)
         runs = informers.of(AGENT_RUN, indexes=INDEXES)
         instances = informers.of(SYMPOZIUM_INSTANCE)
+        policies = informers.of(SYMPOZIUM_POLICY)
+        questions = informers.of(TOOL_APPROVAL, indexes=tool_approvals.INDEXES)
         events = EventRecorder(parts.cluster, "sympozium-controller", clock=parts.clock)
         supervisor = Supervisor()
         supervisor.add("informers", informers.run)
@@ -110,22 +115,18 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
         sandbox = await stack.enter_async_context(parts.pods.open(runs, wake.pod))
         wake.warm = WarmPods(sandbox, parts.settings.warm_pods)
         stack.push_async_callback(wake.warm.close)
-        context = _context(parts, runs, sandbox, facts.name, events, wake.warm)
+        approvals = ToolApprovals(parts.cluster, questions, runs, events=events, clock=parts.clock)
+        context = _context(parts, runs, sandbox, facts.name, events, wake.warm, approvals)
         context.network = network
-        if parts.providers is not None:
-            models = answer_models(parts.cluster, parts.bus, parts.plans, runs, parts.providers, parts.data_dir, parts.clock)
-            await stack.enter_async_context(models)
-        starts = await start_call.serve_start(context)
-        stack.push_async_callback(starts.close)
-        if parts.on_cluster is not None:
-            credentials = await serve_credentials(context, parts.on_cluster.create_subresource)
-            stack.push_async_callback(credentials.close)
+        await _answer_pods(stack, parts, context)
         wake.controller = _run_controller(context)
+        policies.on_change(PolicyChanges(context, wake.controller.enqueue).changed)
         await parts.pods.sweep(runs)
         work = Supervisor()
         work.add("agentruns", wake.controller.run)
         about = instance.controller(parts.cluster, instances, runs, events=events, clock=parts.clock, memory=memory)
         work.add("instances", about.run)
+        work.add("approvals", approvals.controller().run)
         if network is not None:
             work.add("network profiles", network.controller().run)
             work.add("leftover rights", lambda: identity.keep_swept(context))
@@ -138,6 +139,19 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
                 wake.uid(uid)
 
         yield adopt
+
+
+async def _answer_pods(stack: AsyncExitStack, parts: Parts, context: RunContext) -> None:
+    """What bridges ask of the controller, and here of the gateway too where it is no process of its own; until `stack` is closed."""
+    if parts.providers is not None:
+        asked = Asked(parts.providers, parts.data_dir, on_this_machine=True)
+        models = answer_models(parts.cluster, parts.bus, parts.plans, context.runs, asked, parts.clock)
+        await stack.enter_async_context(models)
+    servers = [await start_call.serve_start(context), await approve_call.serve_approve(context)]
+    if parts.on_cluster is not None:
+        servers.append(await serve_credentials(context, parts.on_cluster.create_subresource))
+    for server in servers:
+        stack.push_async_callback(server.close)
 
 
 def _network(parts: Parts, informers: Informers, instances: Informer, runs: Informer, wake: _Wake) -> NetworkProfiles:
@@ -154,7 +168,13 @@ def _network(parts: Parts, informers: Informers, instances: Informer, runs: Info
 
 
 def _context(
-    parts: Parts, runs: Informer, sandbox: Sandbox, sandbox_name: str, events: EventRecorder, warm: WarmPods
+    parts: Parts,
+    runs: Informer,
+    sandbox: Sandbox,
+    sandbox_name: str,
+    events: EventRecorder,
+    warm: WarmPods,
+    approvals: ToolApprovals,
 ) -> RunContext:
     def patch_plan(run: Mapping[str, Any], plan: RunPlan) -> RunPlan:
         patched, failures = calls.patch_plan(parts.relay, plan, apply_patch)
@@ -171,13 +191,17 @@ def _context(
         plans=parts.plans,
         journals=Journals(parts.bus, parts.clock),
         gather=parts.directory.gather,
+        binding=parts.directory.binding,
         review_by_hooks=parts.directory.hooks,
         patch_plan=patch_plan,
         revoke=parts.pods.revoke,
         warm=warm,
+        approvals=approvals,
+        single_user=parts.on_cluster is None,
         events=events,
         clock=parts.clock,
         settings=parts.settings,
+        outdated={run["metadata"]["uid"] for run in runs.cache.all() if stage_of(run) is not Stage.ENDED},
         left_alone={run["metadata"]["uid"] for run in runs.cache.all()} if parts.only_new else set(),
     )
     return context
@@ -193,11 +217,16 @@ def _run_controller(context: RunContext) -> Controller:
         "agentruns",
         context.runs,
         partial(phases.reconcile, context),
+        sources=[Source(context.approvals.informer, _run_of)],
         options=Options(workers=16, gave_up=gave_up, concerns=phases.concerns, can_wait=phases.can_wait),
     )
 
     context.runs.on_change(Line(context, controller.enqueue).changed)
     return controller
+
+
+def _run_of(approval: Mapping[str, Any]) -> list[Key]:
+    return [Key(approval["metadata"]["namespace"], str(approval["spec"].get("runRef")))]
 
 
 class _Wake:

@@ -122,7 +122,7 @@ def _texts(model: type[BaseModel]) -> dict[str, str]:
         for statement, after in zip(tree.body, tree.body[1:], strict=False):
             match statement, after:
                 case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                    found[name] = inspect.cleandoc(text)
+                    found[name] = " ".join(text.split())
     return {name: text for name, text in found.items() if name in model.model_fields}
 
 

@@ -143,7 +143,7 @@ class SkillReference(Strict):
 
 
 class RunLimits(Strict):
-    """What one run may use. The gateway counts tokens and turns, the bridge tool calls; the agent's own counters have no say."""
+    """What one run may use. The gateway counts tokens, turns and fetches, the bridge tool calls; the agent's own counters have no say."""
 
     max_tokens: Positive | None = None
     """Of questions and answers of all model calls together; the call that passes it is answered, the next is not."""
@@ -151,6 +151,8 @@ class RunLimits(Strict):
     """Answers of the model; 50 when nobody says more."""
     max_tool_calls: Count | None = None
     """200 when nobody says more."""
+    max_fetches: Count | None = None
+    """Calls of `fetch_url` that the gateway carries out or refuses; 100 when nobody says more."""
 
 
 class ToolPolicy(Strict):

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from sympozium_core.resources import cron, durations, object_names, quantities, timezones, tool_names
+from sympozium_core.call_conditions import expression
+from sympozium_core.resources import cron, durations, object_names, places, quantities, timezones, tool_names
 from sympozium_core.resources.faults import Fault, shown
 
 MAX_PORT = 65535
@@ -30,6 +31,15 @@ def _quantity(value: Any) -> Any:
         raise Fault(f"{shown(value)} is a fraction without quotes", f'write "{value}" or {round(value * 1000)}m')
     if isinstance(value, str):
         quantities.amount(value)
+    return value
+
+
+def _call_condition(value: str) -> str:
+    """Imports CEL, so it is asked only where there is a condition."""
+    try:
+        expression.condition(value)
+    except expression.BadCondition as error:
+        raise Fault(f"{shown(value)} is no condition: {error}", f"such as {expression.EXAMPLE}") from None
     return value
 
 
@@ -103,6 +113,25 @@ ToolPattern = Annotated[
     AfterValidator(tool_names.pattern),
     WithJsonSchema({"type": "string", "maxLength": tool_names.MAX_PATTERN, "pattern": tool_names.PATTERN}),
 ]
+CallCondition = Annotated[
+    str,
+    AfterValidator(_call_condition),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": expression.MAX_LENGTH}),
+]
+"""CEL over the arguments of a tool call; `call_conditions.expression` says what it sees."""
+HostPattern = Annotated[
+    str, AfterValidator(places.host), WithJsonSchema({"type": "string", "maxLength": places.MAX_HOST, "pattern": places.HOST})
+]
+"""A name, ``*.`` and a name for all below it, or an address."""
+PathPrefix = Annotated[
+    str, AfterValidator(places.path), WithJsonSchema({"type": "string", "maxLength": places.MAX_PATH, "pattern": places.PATH})
+]
+AddressRange = Annotated[
+    str,
+    AfterValidator(places.address_range),
+    WithJsonSchema({"type": "string", "maxLength": places.MAX_RANGE, "pattern": places.RANGE}),
+]
+"""An address or a CIDR."""
 Port = Annotated[int, Field(ge=1, le=MAX_PORT)]
 MAX_COUNT = 2**31 - 1
 Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]

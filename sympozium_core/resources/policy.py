@@ -15,7 +15,19 @@ from pydantic import Field
 
 from sympozium_core.resources.conditions import Condition
 from sympozium_core.resources.execution import RunLimits, SeccompProfile
-from sympozium_core.resources.fields import Count, Duration, LabelName, Port, Quantity, Text, ToolPattern
+from sympozium_core.resources.fields import (
+    AddressRange,
+    CallCondition,
+    Count,
+    Duration,
+    HostPattern,
+    LabelName,
+    PathPrefix,
+    Port,
+    Quantity,
+    Text,
+    ToolPattern,
+)
 from sympozium_core.resources.label_selector import LabelSelector
 from sympozium_core.resources.strictness import Loose, Resource, Strict
 
@@ -27,10 +39,14 @@ class ToolGate(Strict):
     tool: ToolPattern
     action: Action
     """``ask`` waits for a person."""
+    when: CallCondition | None = None
+    """CEL: the rule is for the calls of which it is true. It sees ``args`` (the call's arguments), ``tool``, ``server``, and ``argv``: the words of an
+    ``execute_command`` whose command is free of shell operators, and is then run without a shell. Where it cannot be
+    told (it fails, or looks at an ``argv`` that is not there), the stricter outcome of both holds."""
 
 
 class ToolGating(Strict):
-    """The first rule that names a tool decides, else the default."""
+    """The first rule that names a tool, and whose condition holds, decides, else the default."""
 
     default_action: Action | None = None
     rules: list[ToolGate] = []
@@ -67,11 +83,36 @@ class EgressRule(Strict):
     port: Port | None = None
 
 
+class FetchPlace(Strict):
+    """A place that `fetch_url` may ask."""
+
+    host: HostPattern
+    """A name, an address, or ``*.example.com`` for every name below it."""
+    port: Port | None = None
+    """Every port, when it is not there."""
+    methods: list[Literal["GET", "HEAD", "POST"]] = ["GET", "HEAD"]
+    """GET has HEAD with it."""
+    paths: list[PathPrefix] = []
+    """Beginnings of paths, such as ``/api/``; every path, when there are none."""
+
+
+class FetchRules(Strict):
+    """What the gateway fetches for a run, whose own pod has no way out."""
+
+    allow: list[FetchPlace] | None = None
+    """Nothing but these. When it is not there: nothing where `denyAll` or the template closes the network, else whatever is public, to be read."""
+    allowed_private: list[AddressRange] | None = None
+    """Addresses beside the public ones."""
+
+
 class NetworkPolicy(Strict):
     deny_all: bool | None = None
+    """Also of what the gateway fetches: only what `fetch.allow` lists."""
     allow_dns: Annotated[bool | None, Field(alias="allowDNS")] = None
     allow_event_bus: bool | None = None
     allowed_egress: list[EgressRule] = []
+    """What the pod itself reaches; says nothing of `fetch`."""
+    fetch: FetchRules | None = None
 
 
 class ModelPolicy(Strict):
@@ -80,6 +121,8 @@ class ModelPolicy(Strict):
     allowed_namespaces: list[LabelName] | None = None
     allowed_models: list[Text] | None = None
     """Names or patterns, such as ``gpt-4o*``."""
+    allowed_private: list[AddressRange] | None = None
+    """Addresses beside the public ones at which models may be asked, such as within a cluster; one machine's own loopback is open to them anyway."""
 
 
 class ImagePolicy(Strict):
@@ -107,6 +150,17 @@ class PolicyLimits(RunLimits):
     """The longest time limit of a run."""
 
 
+class PolicyApprovals(Strict):
+    """Of calls that wait for a person, where a rule says ask."""
+
+    timeout: Duration | None = None
+    """How long a call waits, 15m where nothing is said; never beyond the end of its run."""
+    on_timeout: Literal["deny", "allow"] | None = None
+    """What becomes of a call that nobody has decided in time, deny where nothing is said."""
+    allow_self_approval: bool | None = None
+    """Whether whoever asked for the run may decide its calls. Where nothing is said, only on a machine of one user, where there is nobody else."""
+
+
 class PolicySpec(Strict):
     template: Template | None = None
     tool_gating: ToolGating | None = None
@@ -119,6 +173,7 @@ class PolicySpec(Strict):
     image_policy: ImagePolicy | None = None
     lifecycle_policy: LifecyclePolicy | None = None
     limits: PolicyLimits | None = None
+    approvals: PolicyApprovals | None = None
     mandatory: Mandatory | None = None
 
 

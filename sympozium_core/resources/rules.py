@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sympozium_core.names import NATIVE_TOOLS
 from sympozium_core.resources.faults import shown
 from sympozium_core.resources.paths import Path
 
@@ -82,6 +83,17 @@ def _arguments_known(tool: Mapping[str, Any]) -> Complaint | None:
     return None
 
 
+def _condition_binds(rule: Mapping[str, Any]) -> Complaint | None:
+    """What the agent's own program does it does without asking: the bridge sees no call of it, and nobody could hold it to a condition."""
+    if rule.get("when") is not None and rule.get("tool") in NATIVE_TOOLS:
+        return (
+            ("when",),
+            f"cannot bind {rule['tool']}, which runs in the agent's own container",
+            f"allow or deny {rule['tool']} whole; put conditions on execute_command or on a skill's tools",
+        )
+    return None
+
+
 def _named(metadata: Mapping[str, Any]) -> Complaint | None:
     if not metadata.get("name") and not metadata.get("generateName"):
         return ("name",), "is missing", "name: my-agent, or generateName: my-agent- to have one made up"
@@ -134,6 +146,7 @@ RULES = (
         " || self.defaultRuntimeClass in self.allowedRuntimeClasses",
         "defaultRuntimeClass has to be among allowedRuntimeClasses",
     ),
+    Rule(("SympoziumPolicy",), ("spec", "toolGating", "rules", EACH), _condition_binds),
     Rule(("SkillPack",), ("spec", "sidecar", "tools", EACH), _arguments_known),
     Rule(("SkillPack",), ("spec", "sidecar"), _unique("tools", "name")),
     Rule(("SkillPack",), ("spec",), _unique("skills", "name")),

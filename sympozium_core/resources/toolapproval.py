@@ -26,8 +26,14 @@ class ToolApprovalSpec(Strict):
     """Tool server that would do it."""
     arguments: FreeForm = {}
     """As the model wrote them: hostile text."""
+    question: str = ""
+    """SHA-256 of tool, server and arguments: what is run is what was asked."""
     because: str = ""
     """Which policy and field asks."""
+    requested_by: Requester | None = None
+    """Who asked for the run."""
+    self_approval: bool = False
+    """Whether that user may decide."""
     expires_at: Time | None = None
     """Without a decision by then the time-out action counts."""
     timeout_action: Literal["deny", "allow"] = "deny"
@@ -41,7 +47,7 @@ class ToolApprovalSpec(Strict):
 
 class ToolApprovalStatus(Loose):
     phase: str | None = None
-    """Pending, Approved, Denied or Expired."""
+    """Pending, Approved, Denied, Expired, or Withdrawn: the call or its run was given up."""
     conditions: list[Condition] | None = None
 
 

@@ -104,7 +104,7 @@ def _execute(root: Root, places: Places, stop: Stop, task: Task) -> RunResult:
     progress = Progress(root)
     roots = Roots(places, task.limits.tool_result_bytes)
     servers = {name for tool in task.tools for name in (tool.server, *tool.servers)} - {NATIVE_SERVER}
-    calls = ServerCalls(root, sorted(servers), stop)
+    calls = ServerCalls(root, sorted(servers), stop, patience=task.limits.approval_seconds)
     try:
         toolbox = Toolbox(task.tools, roots, calls, progress)
         model = Model(task.model, stop, unix=f"{places.ipc}/{MODEL_SOCKET}", on_text=progress.text)

@@ -27,9 +27,11 @@ GRACE = 10.0
 class ServerCalls:
     """Waits for all results with one watching thread, which also sees ``control/cancel``. `call` is for several threads."""
 
-    def __init__(self, root: Root, servers: Iterable[str], stop: Stop) -> None:
+    def __init__(self, root: Root, servers: Iterable[str], stop: Stop, *, patience: float = 0.0) -> None:
+        """`patience`: seconds that a call may wait for a person, on top of the time that it may take."""
         self._root = root
         self._stop = stop
+        self._patience = patience
         self._pending: dict[str, threading.Lock] = {}
         """By the result's path, a lock that is released to wake the call that waits for it. A signal handler may do so in the very thread that
         waits, which an event does not bear: it has a lock inside."""
@@ -72,7 +74,7 @@ class ServerCalls:
         os.close(self._wake)
 
     def _await(self, path: str, call: str, wake: threading.Lock, timeout: float) -> ToolResult | None:
-        end = time.monotonic() + timeout + GRACE
+        end = time.monotonic() + timeout + self._patience + GRACE
         while True:
             # Looked for before the time is: a result that is there counts, even at the very end.
             try:
@@ -89,7 +91,11 @@ class ServerCalls:
 
     def _give_up(self, server: str, call: str, timeout: float) -> ToolResult:
         self._tell(server, call)
-        return ToolResult(call, "timeout", f"no answer from {server!r} within {timeout:.0f} s; whether it happened is unknown")
+        return ToolResult(
+            call,
+            "timeout",
+            f"no answer from {server!r} within {timeout + self._patience:.0f} s; whether it happened is unknown",
+        )
 
     def _tell(self, server: str, call: str) -> None:
         """Nobody waits for this call any more: whoever runs it may stop."""

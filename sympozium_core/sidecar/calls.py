@@ -27,10 +27,14 @@ class Outcome:
 class Call:
     """Given to a tool that has a parameter of this type. `deadline` is on the monotonic clock."""
 
-    def __init__(self, id: str, tool: str, deadline: float, root: Root, directory: str, trace: str = "") -> None:
+    def __init__(
+        self, id: str, tool: str, deadline: float, root: Root, directory: str, trace: str = "", argv: tuple[str, ...] = ()
+    ) -> None:
         self.id = id
         self.tool = tool
         self.trace = trace
+        self.argv = argv
+        """The words of a command that the policy has judged by them; whoever runs it runs exactly these, without a shell. Mostly empty."""
         self.deadline = deadline
         self.descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         """Readable once the call is cancelled, for `select.poll`."""

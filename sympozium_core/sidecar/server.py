@@ -153,7 +153,8 @@ class Server:
             claim.answer(Outcome(f"{self.name!r} has no tool {request.tool!r}; it has: {there}", status="error"))
             return
         seconds = request.deadline - time.time() if request.deadline else handler.timeout
-        call = Call(request.id, request.tool, time.monotonic() + seconds, claims.root, claims.directory, request.trace)
+        more = (claims.root, claims.directory, request.trace, request.argv)
+        call = Call(request.id, request.tool, time.monotonic() + seconds, *more)
         self._running[call.id] = call
         call.expire = lambda: claim.answer(Outcome(f"{request.tool} took longer than its {seconds:.0f} s", status="timeout"))
         self._wake.rouse()  # the next deadline may be sooner

@@ -28,7 +28,12 @@ from sympozium_core.resources.kinds import AGENT_RUN
 
 UID = "0b5c7c2e-6f6f-4b59-8f61-9f7d8a1c2e3d"
 BOB = {"username": "bob", "uid": "7", "groups": ["ops", "system:authenticated"], "extra": {"scopes": ["a", "b"]}}
-KINDS = {"AgentRun": "agentruns", "SympoziumInstance": "sympoziuminstances", "SkillPack": "skillpacks"}
+KINDS = {
+    "AgentRun": "agentruns",
+    "SympoziumInstance": "sympoziuminstances",
+    "SkillPack": "skillpacks",
+    "ToolApproval": "toolapprovals",
+}
 
 
 def request(obj: dict[str, Any], old: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
@@ -126,6 +131,19 @@ async def test_a_run_gets_its_requester_label_and_finalizer_and_passes_as_such(w
     assert stamped["metadata"]["finalizers"] == ["example.com/mine", names.FINALIZER_RUN]
     assert stamped["metadata"]["labels"] == {names.LABEL_INSTANCE: "agent"}
     assert await served.ask("/validate", request(stamped)) == {"uid": UID, "allowed": True}
+
+
+async def test_a_decision_gets_its_decider_and_passes_as_such(world: Any, served: Served) -> None:
+    question = {"runRef": "r", "runUID": "1", "call": "c", "tool": "t", "expiresAt": "2999-01-01T00:00:00Z"}
+    asked = world.resource("ToolApproval", "ask", {**question, "requestedBy": {"username": "alice", "groups": []}})
+    forged = {"decision": "Approved", "decidedBy": {"username": "root", "groups": []}, "decidedAt": "2001-01-01T00:00:00Z"}
+    obj = {**asked, "spec": {**asked["spec"], **forged}}
+    decided = patched(obj, await served.ask("/mutate", request(obj, asked)))
+    assert decided["spec"]["decidedBy"] == {"username": "bob", "groups": ["ops", "system:authenticated"]}
+    assert not decided["spec"]["decidedAt"].startswith("2001")
+    assert await served.ask("/validate", request(decided, asked)) == {"uid": UID, "allowed": True}
+    decided["spec"]["decidedBy"]["username"] = "root"
+    assert (await served.ask("/validate", request(decided, asked)))["allowed"] is False
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from sympozium_core.contracts.provider import ChatRequest, Chunk, Endpoint, Prov
 from sympozium_core.embedded.bus.connect import connect
 from sympozium_core.embedded.bus.local import EmbeddedBus
 from sympozium_core.embedded.bus.server import BusServer
+from sympozium_core.gateway.fetch import Fetches
 from sympozium_core.gateway.model import Gateway
 from sympozium_core.gateway.target import ModelTarget
 from sympozium_core.ipc.async_watch import changes
@@ -95,7 +96,7 @@ class Providers:
     def __init__(self, provider: Provider) -> None:
         self.provider = provider
 
-    async def get(self, name: str) -> Provider:
+    async def get(self, name: str, private: tuple[str, ...]) -> Provider:
         return self.provider
 
 
@@ -140,6 +141,7 @@ class World:
         self.assigned: dict[str, str] = {}
         self.provider = Scripted(lambda body: text_chunks("done"))
         self.starts = 0
+        self.fetches: Fetches | None = None
 
     async def open(self) -> None:
         self.bus = await EmbeddedBus.open(self.path)
@@ -149,7 +151,7 @@ class World:
         self.gateway = await self.new_gateway()
 
     async def new_gateway(self) -> Gateway:
-        gateway = Gateway(self.bus, self._resolve, Providers(self.provider), SystemClock())
+        gateway = Gateway(self.bus, self._resolve, Providers(self.provider), SystemClock(), self.fetches)
         await gateway.start()
         return gateway
 

@@ -45,10 +45,10 @@ def test_a_native_tool_keeps_its_name():
     assert offer.conflicts == ({"tool": "read_file", "servers": ["native", "a", "b"], "chosen": "native"},)
 
 
-def test_what_the_policy_does_not_allow_is_not_offered():
+def test_what_the_policy_denies_is_not_offered():
     policy = ToolPolicy(rules=(ToolRule("one", "deny", "p"), ToolRule("two", "ask", "p")))
     offer = decide(plan(tools=policy), {"a": [tool("one"), tool("three")], "b": [tool("two")]})
-    assert names(offer) == [("read_file", "native"), ("three", "a")]
+    assert names(offer) == [("read_file", "native"), ("three", "a"), ("two", "b")]
 
 
 def test_a_declared_tool_is_offered_in_the_plans_words_and_only_with_its_server():

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from sympozium_core.bridge.policy import CallReview, denial
+from sympozium_core.bridge.policy import CallReview, decided
 from sympozium_core.contracts.plan import ToolPolicy, ToolRule
 from sympozium_core.errors import Permanent
 from sympozium_core.hooks import ToolCall, Veto, hookimpl
@@ -25,19 +25,31 @@ def plugin(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("policy", "tool", "denied"),
+    ("policy", "tool", "action"),
     [
-        (ToolPolicy(), "x", False),
-        (ToolPolicy("deny", "policy p"), "x", True),
-        (ToolPolicy(rules=(ToolRule("kube_*", "deny", "p"),)), "kube_get", True),
-        (ToolPolicy(rules=(ToolRule("kube_*", "deny", "p"),)), "KUBE_get", False),
-        (ToolPolicy("deny", rules=(ToolRule("a", "allow", "p"), ToolRule("*", "deny", "q"))), "a", False),
-        (ToolPolicy(rules=(ToolRule("a", "ask", "p"),)), "a", True),
-        (ToolPolicy(narrowed_by=(ToolPolicy("deny", "mandatory"),)), "a", True),
+        (ToolPolicy(), "x", "allow"),
+        (ToolPolicy("deny", "policy p"), "x", "deny"),
+        (ToolPolicy(rules=(ToolRule("kube_*", "deny", "p"),)), "kube_get", "deny"),
+        (ToolPolicy(rules=(ToolRule("kube_*", "deny", "p"),)), "KUBE_get", "allow"),
+        (ToolPolicy("deny", rules=(ToolRule("a", "allow", "p"), ToolRule("*", "deny", "q"))), "a", "allow"),
+        (ToolPolicy(rules=(ToolRule("a", "ask", "p"),)), "a", "ask"),
+        (ToolPolicy(narrowed_by=(ToolPolicy("deny", "mandatory"),)), "a", "deny"),
     ],
 )
-def test_the_first_rule_that_fits_decides(policy, tool, denied):
-    assert bool(denial(policy, tool)) is denied
+def test_the_first_rule_that_fits_decides(policy, tool, action):
+    assert decided(policy, tool).action == action
+
+
+def denial(review, call, tool):
+    decision = review.decision(call, tool)
+    return decision.because if decision.action == "deny" else ""
+
+
+def test_a_hook_may_deny_what_a_person_would_be_asked_about(plugin):
+    asking = ToolPolicy(rules=(ToolRule("execute_command", "ask", "p"),))
+    plugin.sympozium_tool_call = hookimpl(specname="sympozium_tool_call")(lambda call: Veto("no"))
+    assert CallReview(asking).decision(lambda: CALL, "execute_command").action == "ask"
+    assert CallReview(asking, ["a_bridge_plugin"]).decision(lambda: CALL, "execute_command").action == "deny"
 
 
 def test_a_hook_sees_the_call_and_may_veto_it(plugin):
@@ -50,9 +62,9 @@ def test_a_hook_sees_the_call_and_may_veto_it(plugin):
 
     plugin.sympozium_tool_call = sympozium_tool_call
     review = CallReview(ToolPolicy(), ["a_bridge_plugin"])
-    assert review.denial(lambda: CALL, "execute_command") == "plugin a_bridge_plugin: not today"
+    assert denial(review, lambda: CALL, "execute_command") == "plugin a_bridge_plugin: not today"
     harmless = replace(CALL, arguments={"command": "ls"})
-    assert review.denial(lambda: harmless, "execute_command") == ""
+    assert denial(review, lambda: harmless, "execute_command") == ""
     assert seen == [CALL, harmless]
 
 
@@ -62,13 +74,13 @@ def test_a_hook_is_not_asked_about_what_the_policy_denies(plugin):
 
     plugin.sympozium_tool_call = hookimpl(specname="sympozium_tool_call")(no)
     review = CallReview(ToolPolicy("deny", "policy"), ["a_bridge_plugin"])
-    assert "denied by policy: policy" in review.denial(lambda: CALL, "execute_command")
+    assert "denied by policy: policy" in denial(review, lambda: CALL, "execute_command")
 
 
 def test_a_call_is_not_made_up_for_hooks_that_look_at_none(plugin):
     plugin.sympozium_run_event = hookimpl(specname="sympozium_run_event")(lambda event: None)
     review = CallReview(ToolPolicy(), ["a_bridge_plugin"])
-    assert review.denial(lambda: pytest.fail("made up"), "execute_command") == ""
+    assert denial(review, lambda: pytest.fail("made up"), "execute_command") == ""
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a path and a key"), SystemExit("a path and a key")])
@@ -79,7 +91,7 @@ def test_a_hook_that_fails_denies_and_the_agent_does_not_read_why(plugin, caplog
 
     plugin.sympozium_tool_call = sympozium_tool_call
     review = CallReview(ToolPolicy(), ["a_bridge_plugin"])
-    because = review.denial(lambda: CALL, "execute_command")
+    because = denial(review, lambda: CALL, "execute_command")
     assert because == "plugin a_bridge_plugin failed, and a gate that fails is closed"
     assert "a path and a key" in caplog.text
 
@@ -92,7 +104,7 @@ def test_a_hook_that_answers_with_nonsense_denies(plugin, answer):
 
     plugin.sympozium_tool_call = sympozium_tool_call
     review = CallReview(ToolPolicy(), ["a_bridge_plugin"])
-    because = review.denial(lambda: CALL, "execute_command")
+    because = denial(review, lambda: CALL, "execute_command")
     assert because.startswith(f"plugin a_bridge_plugin answered with {type(answer).__name__} instead of a Veto")
     assert "a gate that fails is closed" in because
 
@@ -101,7 +113,7 @@ def test_a_hook_that_answers_with_nonsense_denies(plugin, answer):
 def test_a_veto_without_words_denies(plugin, words):
     plugin.sympozium_tool_call = hookimpl(specname="sympozium_tool_call")(lambda call: Veto(words))
     review = CallReview(ToolPolicy(), ["a_bridge_plugin"])
-    assert review.denial(lambda: CALL, "execute_command").startswith("plugin a_bridge_plugin: ")
+    assert denial(review, lambda: CALL, "execute_command").startswith("plugin a_bridge_plugin: ")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +144,7 @@ def test_a_hook_that_cannot_be_loaded_is_no_gate(plugin, entry):
     assert entry in raised.value.message
 
 
-LOADED = "print([m for m in ('aiohttp', 'pydantic', 'apsw', 'nats', 'pluggy', 'stevedore', 'kubernetes') if m in sys.modules])"
+LOADED = "print([m for m in ('aiohttp', 'pydantic', 'apsw', 'nats', 'pluggy', 'stevedore', 'kubernetes', 'cel_expr_python') if m in sys.modules])"
 
 
 @pytest.mark.parametrize(("does", "loads"), [("", []), ("review(['json'])", ["pluggy"])])

@@ -56,6 +56,34 @@ def test_a_policy_alone(alone: Any, tmp_path: Path) -> None:
     assert alone("policy", "test", "default", "--call", "read_file").rows[1][:2] == ["read_file", "allow"]
 
 
+def test_calls_with_arguments(alone: Any, tmp_path: Path) -> None:
+    rule = {"tool": "execute_command", "action": "allow", "when": "server == 'shell' && argv[0] == 'ls'"}
+    policy = written(tmp_path, spec_of(POLICY, toolGating={"rules": [rule, *RULES]}))
+    call = """execute_command@shell={"command": "ls -l"}"""
+    rows = alone("policy", "test", policy, "--call", call).rows
+    assert rows[1][:2] == ['execute_command {"command": "ls -l"}', "allow"]
+    assert rows[1][2].endswith("when server == 'shell' && argv[0] == 'ls'; run without a shell")
+    elsewhere = alone("policy", "test", policy, "--call", call.replace("@shell", ""), code=5).rows
+    assert elsewhere[1][1] == "deny"
+    assert "it may be called when server == 'shell'" in elsewhere[1][2]
+    piped = alone("policy", "test", policy, "--call", call.replace("-l", "| sh"), code=5).rows
+    assert "this command has no argv" in piped[1][2]
+    first, second, *_ = alone("policy", "test", policy).rows[1:]
+    assert (first[:2], second[0]) == (["execute_command", "allow"], "deny"), "each rule that may decide"
+
+
+@pytest.mark.parametrize("call", ["x={", "x=3", "=", "x={} {}"])
+def test_calls_that_are_none(alone: Any, tmp_path: Path, call: str) -> None:
+    assert "such as execute_command=" in alone("policy", "test", written(tmp_path, POLICY), "--call", call, code=4).err
+
+
+def test_a_native_tool_is_held_to_no_condition(alone: Any, tmp_path: Path) -> None:
+    rules = [{"tool": "*_file", "action": "allow", "when": "args.path == 'x'"}, {"tool": "*", "action": "deny"}]
+    policy = written(tmp_path, spec_of(POLICY, toolGating={"rules": rules}))
+    assert alone("policy", "test", policy, "--call", 'read_file={"path": "x"}', code=5).rows[1][1] == "deny"
+    assert alone("policy", "test", policy, "--call", 'read_file@kube={"path": "x"}').rows[1][1] == "allow"
+
+
 def test_a_run_and_its_calls(alone: Any, tmp_path: Path) -> None:
     policy = written(tmp_path, POLICY)
     passed = alone("policy", "test", policy, "--run", written(tmp_path, RUN), "--call", "read_file")
@@ -89,7 +117,12 @@ def test_explain_says_what_held_for_a_run_and_what_it_called(helper: Any) -> Non
     out = helper.here("policy", "explain", "explained")
     assert "under policy permissive, template Permissive" in out.out.splitlines()[0]
     assert ["execute_command", "allow", "policy permissive: toolGating.defaultAction is allow"] in out.rows
-    assert ["execute_command", "made"] in out.rows
+    made = [
+        'execute_command {"command": "echo $((6 * 7))"}',
+        "made, ok",
+        "policy permissive: toolGating.defaultAction is allow",
+    ]
+    assert made in out.rows
     assert '"none" not found' in helper.here("policy", "explain", "none", code=3).err
 
 

@@ -21,6 +21,7 @@ HEAVY = {
     "yaml",
     "nats",
     "apsw",
+    "cel_expr_python",
     "cryptography",
     "asyncio",
 }

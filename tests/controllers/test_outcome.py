@@ -5,7 +5,16 @@ from typing import Any
 import pytest
 
 from sympozium_core.contracts.sandbox import ContainerStatus, PodStatus
-from sympozium_core.controllers.agentrun.outcome import from_pod, from_result, not_cancelled, taken_away, timed_out
+from sympozium_core.controllers.agentrun.outcome import (
+    Outcome,
+    from_pod,
+    from_result,
+    never_approved,
+    not_cancelled,
+    taken_away,
+    timed_out,
+    unapproved,
+)
 from sympozium_core.names import Phase, Reason
 
 
@@ -85,3 +94,17 @@ def test_only_the_control_plane_cancels() -> None:
 
 def test_a_timeout_says_what_to_raise() -> None:
     assert "spec.timeout" in timed_out(90).message
+
+
+@pytest.mark.parametrize(("approval", "reason"), [("denied", Reason.APPROVAL_DENIED), ("expired", Reason.APPROVAL_TIMEOUT)])
+def test_an_agent_that_gives_up_after_a_denial_by_a_person(approval: str, reason: Reason) -> None:
+    failed = Outcome(Phase.FAILED, Reason.TOOL_ERROR, "cannot go on")
+    outcome = unapproved(failed, {"approval": approval, "because": "execute_command was denied by bob: no"})
+    assert (outcome.phase, outcome.reason) == (Phase.FAILED, reason)
+    assert outcome.message == "execute_command was denied by bob: no; then: cannot go on"
+
+
+def test_time_that_is_over_while_a_person_is_asked() -> None:
+    outcome = never_approved(timed_out(60.0), ["execute_command", "execute_command", "kube_delete"])
+    assert (outcome.phase, outcome.reason) == (Phase.FAILED, Reason.APPROVAL_TIMEOUT)
+    assert "approval of execute_command, kube_delete" in outcome.message

@@ -18,6 +18,7 @@ from sympozium_core.bus.journal import Journal, read_entries
 from sympozium_core.clock import SystemClock
 from sympozium_core.contracts.provider import ChatRequest, Chunk, Endpoint, Provider
 from sympozium_core.embedded.bus.local import EmbeddedBus
+from sympozium_core.gateway.fetch import Fetches
 from sympozium_core.gateway.model import Gateway
 from sympozium_core.gateway.target import ModelTarget
 
@@ -71,14 +72,15 @@ class Side:
         self.gateways: list[Gateway] = []
         self.target = ModelTarget("scripted", Endpoint("real-model"), 1, time.time() + 30)
         self.refuse: Exception | None = None
+        self.fetches: Fetches | None = None
 
     async def gateway(self) -> Gateway:
-        gateway = Gateway(self.bus, self._resolve, self, SystemClock())
+        gateway = Gateway(self.bus, self._resolve, self, SystemClock(), self.fetches)
         await gateway.start()
         self.gateways.append(gateway)
         return gateway
 
-    async def get(self, name: str) -> Provider:
+    async def get(self, name: str, private: tuple[str, ...]) -> Provider:
         return self.provider
 
     async def _resolve(self, uid: str, attempt: int) -> ModelTarget:

@@ -9,7 +9,7 @@ from sympozium_core import names
 from sympozium_core.admission.webhook import DEADLINE
 from sympozium_core.installation.admission import TIMEOUT, admission, policies, service, webhook_configurations
 from sympozium_core.installation.options import Options, released_images
-from sympozium_core.resources.kinds import AGENT_RUN, OURS
+from sympozium_core.resources.kinds import AGENT_RUN, OURS, TOOL_APPROVAL
 
 OPTIONS = Options("1.2.3", released_images("1.2.3"))
 
@@ -35,18 +35,17 @@ def test_every_kind_is_reviewed_in_every_namespace_and_nothing_else_is() -> None
         assert "objectSelector" not in webhook
 
 
-def test_only_new_runs_are_changed() -> None:
+def test_only_new_runs_and_decisions_are_changed() -> None:
     mutating, _ = configurations()
-    (webhook,) = mutating
-    assert webhook["rules"][0]["resources"] == [AGENT_RUN.plural]
-    assert webhook["rules"][0]["operations"] == ["CREATE"]
+    changed = {webhook["rules"][0]["resources"][0]: webhook["rules"][0]["operations"] for webhook in mutating}
+    assert changed == {AGENT_RUN.plural: ["CREATE"], TOOL_APPROVAL.plural: ["UPDATE"]}
+    assert all((webhook["reinvocationPolicy"], webhook["failurePolicy"]) == ("Never", "Fail") for webhook in mutating)
 
 
 def test_what_guards_something_fails_closed_and_never_blocks_metadata() -> None:
     _, validating = configurations()
     assert {webhook["name"] for webhook in validating if webhook["failurePolicy"] == "Ignore"} == {
         "sympoziumschedules.sympozium.ai",
-        "toolapprovals.sympozium.ai",
     }
     for webhook in validating:
         (condition,) = webhook["matchConditions"]

@@ -35,7 +35,7 @@ def _imports(modules: list[str], distributions: list[str], folder: Path) -> None
     (folder / "sympozium_core").symlink_to(ROOT / "sympozium_core")
     for name in distributions:
         files = importlib.metadata.distribution(name).files or []
-        for top in {file.parts[0] for file in files if file.suffix == ".py" and file.parts[0] != ".."}:
+        for top in {file.parts[0] for file in files if file.suffix in (".py", ".so") and file.parts[0] != ".."}:
             (folder / top).symlink_to(str(importlib.metadata.distribution(name).locate_file(top)))
     code = f"import sys, importlib; sys.path.append({str(folder)!r}); [importlib.import_module(name) for name in {modules}]"
     done = subprocess.run([sys.executable, "-S", "-I", "-c", code], capture_output=True, text=True, check=False)
@@ -47,8 +47,12 @@ HOOKS = ["sympozium_core.registry.relay", "sympozium_core.registry.calls"]
 """What a bridge loads where plugins have something to say about tool calls."""
 
 
+CONDITIONS = ["sympozium_core.call_conditions.examined", "cel_expr_python.cel"]
+"""Where rules have conditions."""
+
+
 def test_the_runners_image_has_what_agent_and_bridge_import(tmp_path: Path) -> None:
-    modules = [*_modules(sympozium_core.bridge), *_modules(sympozium_core.runner), *BRIDGE_ON_NATS, *HOOKS]
+    modules = [*_modules(sympozium_core.bridge), *_modules(sympozium_core.runner), *BRIDGE_ON_NATS, *HOOKS, *CONDITIONS]
     _imports(modules, _requirements(), tmp_path)
 
 

@@ -73,10 +73,11 @@ def test_the_controller_makes_no_runs_and_writes_no_policies() -> None:
     assert writes == {
         ("patch", "agentruns.sympozium.ai"),
         ("delete", "agentruns.sympozium.ai"),
+        ("create", "toolapprovals.sympozium.ai"),
         *(
             (verb, f"{kind}/status.sympozium.ai")
             for verb in ("patch", "update")
-            for kind in ("agentruns", "sympoziuminstances")
+            for kind in ("agentruns", "sympoziuminstances", "toolapprovals")
         ),
         *(("update", f"{kind}/finalizers.sympozium.ai") for kind in ("agentruns", "sympoziuminstances")),
     }

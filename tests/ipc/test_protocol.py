@@ -44,7 +44,7 @@ PARSERS: dict[str, Callable[[Any, str], Any]] = {
 }
 
 EXAMPLES: dict[str, dict[str, Any]] = {
-    "tool-request": {"id": "c1", "tool": "t", "arguments": {"a": 1}, "deadline": 1.5, "trace": "00-1"},
+    "tool-request": {"id": "c1", "tool": "t", "arguments": {"a": 1}, "deadline": 1.5, "trace": "00-1", "argv": ["ls"]},
     "tool-result": {"id": "c1", "status": "ok", "content": "x", "exitCode": 1, "truncated": True, "artifacts": ["a.txt"]},
     "manifest": {
         "version": 1,
@@ -76,7 +76,14 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             }
         ],
         "skills": [{"name": "n", "description": "d", "path": "/skills/p/n.md"}],
-        "limits": {"maxTurns": 5, "maxToolCalls": 0, "deadline": 1.0, "contextBytes": 1000, "toolResultBytes": 200},
+        "limits": {
+            "maxTurns": 5,
+            "maxToolCalls": 0,
+            "deadline": 1.0,
+            "contextBytes": 1000,
+            "toolResultBytes": 200,
+            "approvalSeconds": 900.0,
+        },
         "resume": {
             "messages": [{"role": "user", "content": "c"}],
             "toolResults": {"c1": {"status": "ok", "content": "x", "artifacts": []}},

@@ -1,4 +1,4 @@
-"""Carries out, inside a container of a run, what `attacks` and `bus_attacks` try."""
+"""Carries out, inside a container of a run, what `redteam.container`, `redteam.protocol` and `bus_attacks` try."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 from tests.kubernetes import runs
 from tests.kubernetes.kubectl import Kubectl
 
-CONTAINER = Path(__file__).with_name("attacks.py").read_text(encoding="utf-8")
+REDTEAM = Path(__file__).parents[1] / "redteam"
+CONTAINER = (REDTEAM / "container.py").read_text(encoding="utf-8")
+PROTOCOL = (REDTEAM / "protocol.py").read_text(encoding="utf-8")
 BUS = Path(__file__).with_name("bus_attacks.py").read_text(encoding="utf-8")
 Attempts = dict[str, str]
 """Attempt → what came of it."""
@@ -17,6 +19,11 @@ Attempts = dict[str, str]
 
 def attack(here: Kubectl, pod: str, container: str, told: dict[str, Any]) -> Attempts:
     return _carried_out(here, pod, container, CONTAINER, json.dumps(told))
+
+
+def attack_protocol(here: Kubectl, pod: str, told: dict[str, Any]) -> Attempts:
+    """From the agent's container, beside the honest runner."""
+    return _carried_out(here, pod, "agent", PROTOCOL, json.dumps(told))
 
 
 def attack_bus(attacker: Kubectl, pod: str, run: str, victim: Kubectl, victims_run: str) -> Attempts:

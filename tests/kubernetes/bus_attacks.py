@@ -1,6 +1,6 @@
 """What an attacker tries on the bus who has taken over a run's bridge: a program for `python3 -` in that container, with its own token.
 
-Its arguments are the uid of the run, the uid of another run and the id of that run's pod. It prints JSON: attempt → what came of it, as `attacks.py` does.
+Its arguments are the uid of the run, the uid of another run and the id of that run's pod. It prints JSON: attempt → what came of it, as `redteam.container` does.
 """
 
 from __future__ import annotations

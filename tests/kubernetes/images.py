@@ -164,7 +164,7 @@ def _python_image(name: str, wheels: list[Path]) -> Path:
 
 def _small(wheel: Path) -> bool:
     """Whether the wheel can end in the images of runner or skills."""
-    return wheel.name.startswith(("sympozium_core-", "sympozium_skill_", "h11", "nats", "pluggy", "nkeys"))
+    return wheel.name.startswith(("sympozium_core-", "sympozium_skill_", "cel_expr_python", "h11", "nats", "pluggy", "nkeys"))
 
 
 def _wheels_image(wheels: list[Path], folder: Path) -> Path:

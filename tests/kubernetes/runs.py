@@ -16,6 +16,7 @@ from tests.kubernetes.kubectl import Kubectl, eventually
 NODE_ADDRESS = "10.244.0.1"
 KEY = "sk-cluster-4fd1c0ffee-never-in-clear"
 SECRET = "openai-secret"
+POLICY = "tests"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,18 @@ def instance(model: Model, name: str = "my-first-agent", **spec: Any) -> dict[st
         "apiVersion": "sympozium.ai/v1alpha1",
         "kind": "SympoziumInstance",
         "metadata": {"name": name},
-        "spec": {"provider": provider, "systemPrompt": prompt, "policy": "permissive", **spec},
+        "spec": {"provider": provider, "systemPrompt": prompt, "policy": POLICY, **spec},
+    }
+
+
+def policy(name: str = POLICY, **spec: Any) -> dict[str, Any]:
+    """A policy that allows everything, and lets models be asked on the node's address."""
+    private = {"template": "Permissive", "modelPolicy": {"allowedPrivate": [NODE_ADDRESS]}}
+    return {
+        "apiVersion": "sympozium.ai/v1alpha1",
+        "kind": "SympoziumPolicy",
+        "metadata": {"name": name},
+        "spec": {**private, **spec},
     }
 
 
@@ -64,7 +76,8 @@ def run(name: str, task: str, agent: str = "my-first-agent", **spec: Any) -> dic
 
 
 def furnish(here: Kubectl, model: Model, **spec: Any) -> None:
-    """The Secret and the instance, in the seeds' two steps."""
+    """The Secret and the instance, in the seeds' two steps; and the policy that it names."""
+    here.apply(policy())
     here("create", "secret", "generic", SECRET, f"--from-literal=apiKey={KEY}")
     here.apply(instance(model, **spec))
 

@@ -205,20 +205,20 @@ def test_policies_alone_refuse_what_was_never_reviewed(namespaces: NewNamespace)
     write(tenant, run(requestedBy={"username": "alice", "groups": ["system:authenticated"]}), ALICE)
 
 
-def test_a_decision_needs_the_verb_approve(namespaces: NewNamespace, kubectl: Kubectl) -> None:
+def test_a_decision_needs_the_verb_approve(namespaces: NewNamespace, webhook: Webhook) -> None:
     tenant = namespaces(GUARDED)
     tenant("create", "role", "approver", "--verb=approve", "--resource=toolapprovals.sympozium.ai")
     tenant("create", "rolebinding", "approver", "--role=approver", "--user=bob")
     question = {"runRef": "run", "runUID": "1", "call": "c", "tool": "execute_command", "arguments": {"command": "ls"}}
-    write(tenant, resource("ToolApproval", "ask", question))
-    assert "needs the verb approve" in refused(
-        tenant, resource("ToolApproval", "ready", {**question, "decision": "Approved"}), ALICE
-    )
+    write(tenant, resource("ToolApproval", "ask", question), f"--as={webhook.controller}", "--as-group=system:masters")
+    assert "made by the controller alone" in refused(tenant, resource("ToolApproval", "ready", question), ALICE)
     for change in ({"decision": "Approved"}, {"decision": "Denied", "comment": "no"}, {"decidedBy": {"username": "bob"}}):
         assert "needs the verb approve" in tenant.refused(*patch("toolapproval", "ask", {"spec": change}, ALICE))
     tenant(*patch("toolapproval", "ask", {"metadata": {"labels": {"a": "b"}}}, ALICE))
+    bob = {"username": "bob", "groups": ["system:authenticated"]}
+    answer = {"decision": "Denied", "decidedBy": bob, "decidedAt": "2026-01-01T00:00:00Z"}
     eventually(
-        lambda: tenant.call(*patch("toolapproval", "ask", {"spec": {"decision": "Denied"}}, "--as=bob")).returncode == 0,
+        lambda: tenant.call(*patch("toolapproval", "ask", {"spec": answer}, "--as=bob")).returncode == 0,
         "bob decides",
     )
     tenant.refused(*patch("toolapproval", "ask", {"spec": {"decision": "Approved"}}, "--as=bob"))
@@ -294,8 +294,15 @@ def test_the_policies_keep_a_question_by_themselves(kubectl: Kubectl, webhook: W
     tenant = namespaces(GUARDED)
     with without_schema(kubectl, webhook, "ToolApproval", "toolapprovals") as group:
         bare = {"apiVersion": f"{group}/v1alpha1", "kind": "ToolApproval", "metadata": {"name": "ask"}}
-        write(tenant, {**bare, "spec": {"tool": "execute_command", "arguments": {"command": "ls"}}})
         kind = f"toolapprovals.{group}"
+        asked = {**bare, "spec": {"tool": "execute_command", "arguments": {"command": "ls"}}}
+
+        def by_hand() -> str:
+            return tenant.call("create", "--dry-run=server", "-f", "-", stdin=json.dumps(asked)).stderr
+
+        eventually(lambda: "is made by the controller alone" in by_hand(), "the copy of the policy holds for new ones")
+        by_controller = f"--as={webhook.controller}"
+        tenant("create", "-f", "-", by_controller, "--as-group=system:masters", stdin=json.dumps(asked))
 
         def said(change: Object) -> str:
             return tenant.call(*patch(kind, "ask", {"spec": change}, "--dry-run=server")).stderr
@@ -303,7 +310,11 @@ def test_the_policies_keep_a_question_by_themselves(kubectl: Kubectl, webhook: W
         eventually(lambda: "what is asked cannot be changed" in said({"tool": "x"}), "the copy of the policy holds")
         for change in ({"arguments": {"command": "rm"}}, {"more": 1}, {"tool": "x", "decision": "Approved"}):
             assert "what is asked cannot be changed" in said(change)
-        tenant(*patch(kind, "ask", {"spec": {"decision": "Denied", "comment": "no"}}))
+        me = {"username": "admin", "groups": ["system:masters", "system:authenticated"]}
+        answer: Object = {"decision": "Denied", "comment": "no", "decidedBy": me, "decidedAt": "2026-01-01T00:00:00Z"}
+        for beside in ({}, {"decidedBy": {**me, "username": "root"}}, {"decidedAt": None}, {"decision": None}):
+            assert "is not whoever makes this request" in said({**answer, "decidedBy": None, **beside})
+        tenant(*patch(kind, "ask", {"spec": answer}))
         for value in ("Approved", None):
             assert "was made already and stands" in said({"decision": value})
 

@@ -145,6 +145,23 @@ async def test_a_hook_that_does_not_start_in_its_time(played: Stage, monkeypatch
     assert any(each.startswith("ImagePullBackOff: preRun hook 'before' does not start") for each in await played.events())
 
 
+async def test_a_policy_that_is_tightened_binds_the_hooks_to_come(played: Stage) -> None:
+    async with played.controller():
+        await played.furnish(policy={"template": "Permissive"})
+        run = await played.run(lifecycle=BOTH)
+        played.sandbox.says(await started(played, run, "pre-1"), ended())
+        await started(played, run, "1")
+        change = {"spec": {"lifecyclePolicy": {"deniedResources": ["pods"]}}}
+        await played.cluster.patch(kinds.SYMPOZIUM_POLICY, played.namespace, "p", change)
+        status = await played.finish(run)
+    assert (status["phase"], status["result"]) == ("Succeeded", "done")
+    hook = status["hooks"][1]
+    assert (hook["state"], hook["reason"]) == ("Failed", "PolicyDenied")
+    assert "policy p denies hooks any right to pods by now" in hook["message"]
+    assert "post" not in " ".join(played.sandbox.plans), "it never had a pod"
+    assert not (await played.cluster.list(ROLE_BINDING, played.namespace)).items
+
+
 async def test_a_run_with_nothing_but_a_hook_after_it_has_its_claim_from_the_start(played: Stage) -> None:
     async with played.controller():
         await played.furnish()

@@ -308,7 +308,7 @@ def test_uninstall_refuses_while_runs_are_going(installation: str, operator: Ope
     """A run that nobody has taken up is going, too."""
     home("scale", "deployment/sympozium-controller", "--replicas=0")
     here("create", "secret", "generic", "key", "--from-literal=apiKey=none")
-    spec = {"provider": {"name": "openai", "model": "gpt-4o", "apiKeySecret": "key", "baseURL": "http://10.244.0.1:9/v1"}}
+    spec = {"provider": {"name": "openai", "model": "gpt-4o", "apiKeySecret": "key", "baseURL": "http://model.invalid:9/v1"}}
     here.apply(
         _resource("SympoziumInstance", "agent", spec), _resource("AgentRun", "run", {"instanceRef": "agent", "task": "wait"})
     )

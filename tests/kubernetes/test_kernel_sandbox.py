@@ -28,12 +28,7 @@ print(text.raw[:max(length, 0)].decode(errors="replace"))
 
 
 def policy(runtime_class: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "sympozium.ai/v1alpha1",
-        "kind": "SympoziumPolicy",
-        "metadata": {"name": "closed"},
-        "spec": {"template": "Restrictive", "sandbox": {"enabled": True, "runtimeClass": runtime_class}},
-    }
+    return runs.policy("closed", template="Restrictive", sandbox={"enabled": True, "runtimeClass": runtime_class})
 
 
 @pytest.fixture(scope="module")

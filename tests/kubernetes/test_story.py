@@ -118,7 +118,7 @@ def test_deleting_a_run_removes_its_pod(tenant: Kubectl) -> None:
 
 
 def test_a_missing_secret_is_a_typed_end(sympozium: object, here: Kubectl, model: Model) -> None:
-    here.apply(runs.instance(model))
+    here.apply(runs.policy(), runs.instance(model))
     here.apply(runs.run("keyless", TASK))
     status = runs.until_phase(here, "keyless", "Failed")
     assert status["reason"] == "ModelError"

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sympozium_core.address_guard import NEVER
 from sympozium_core.contracts.plan import EgressRule
-from sympozium_core.planning.egress import NEVER, egress, names_in
+from sympozium_core.planning.egress import egress, names_in
 from sympozium_core.planning.policy import EffectivePolicy, effective_policy
 
 

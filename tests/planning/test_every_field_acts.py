@@ -40,11 +40,19 @@ def gate(tool: str, action: str) -> dict[str, Any]:
     return {"toolGating": {"rules": [{"tool": tool, "action": action}]}}
 
 
+def fetch(**place: Any) -> dict[str, Any]:
+    return {"networkPolicy": {"fetch": {"allow": [place]}}}
+
+
 CASES: dict[str, Case] = {
     "template": Case({"template": "Permissive"}, {"template": "Restrictive"}),
     "toolGating.defaultAction": Case({}, {"toolGating": {"defaultAction": "deny"}}),
     "toolGating.rules[].tool": Case(gate("read_file", "deny"), gate("write_file", "deny")),
     "toolGating.rules[].action": Case(gate("read_file", "deny"), gate("read_file", "allow")),
+    "toolGating.rules[].when": Case(
+        gate("execute_command", "deny"),
+        {"toolGating": {"rules": [{"tool": "execute_command", "action": "deny", "when": "argv[0] == 'rm'"}]}},
+    ),
     "sandboxPolicy.required": Case({}, {"sandboxPolicy": {"required": True}}),
     "sandboxPolicy.maxCPU": Case({}, {"sandboxPolicy": {"maxCPU": "250m"}}),
     "sandboxPolicy.maxMemory": Case({}, {"sandboxPolicy": {"maxMemory": "64Mi"}}),
@@ -72,14 +80,26 @@ CASES: dict[str, Case] = {
         {"networkPolicy": {"allowedEgress": [{"host": "192.0.2.1"}]}},
         {"networkPolicy": {"allowedEgress": [{"host": "192.0.2.1", "port": 443}]}},
     ),
+    "networkPolicy.fetch.allow[].host": Case(fetch(host="a.example"), fetch(host="b.example")),
+    "networkPolicy.fetch.allow[].port": Case(fetch(host="a.example"), fetch(host="a.example", port=443)),
+    "networkPolicy.fetch.allow[].methods": Case(fetch(host="a.example"), fetch(host="a.example", methods=["POST"])),
+    "networkPolicy.fetch.allow[].paths": Case(fetch(host="a.example"), fetch(host="a.example", paths=["/api/"])),
+    "networkPolicy.fetch.allowedPrivate": Case({}, {"networkPolicy": {"fetch": {"allowedPrivate": ["10.1.0.0/16"]}}}),
+    "modelPolicy.allowedPrivate": Case(
+        {}, {"modelPolicy": {"allowedPrivate": ["10.1.0.0/16"]}}, {"model": {"model": "m", "baseURL": "http://10.1.2.3/v1"}}
+    ),
     "modelPolicy.allowedModels": Case({}, {"modelPolicy": {"allowedModels": ["claude*"]}}),
     "imagePolicy.allowedRegistries": Case({}, {"imagePolicy": {"allowedRegistries": ["registry.example.com"]}}),
     "lifecyclePolicy.deniedResources": Case(
         {}, {"lifecyclePolicy": {"deniedResources": ["secrets"]}}, {"lifecycle": {"preRun": [HOOK], "rbac": [SECRETS]}}
     ),
     "limits.maxTokens": Case({}, {"limits": {"maxTokens": 1000}}),
+    "limits.maxFetches": Case({}, {"limits": {"maxFetches": 3}}),
     "limits.maxTurns": Case({}, {"limits": {"maxTurns": 3}}),
     "limits.maxToolCalls": Case({}, {"limits": {"maxToolCalls": 3}}),
+    "approvals.timeout": Case({}, {"approvals": {"timeout": "1m"}}),
+    "approvals.onTimeout": Case({}, {"approvals": {"onTimeout": "allow"}}),
+    "approvals.allowSelfApproval": Case({}, {"approvals": {"allowSelfApproval": True}}),
     "limits.timeout": Case({}, {"limits": {"timeout": "1m"}}),
 }  # fmt: skip
 NOT_YET: dict[str, Any] = {
@@ -141,6 +161,14 @@ def outcome(inputs: Callable[..., Any], a_skill: Callable[..., Any], cluster: Sa
 def test_a_field_acts(outcome: Callable[..., str], field: str) -> None:
     case = CASES[field]
     assert outcome(case.one, case.run) != outcome(case.other, case.run)
+
+
+@pytest.mark.parametrize("gate", ["sub-agents", "browser-automation"])
+def test_a_gate_that_closes_nothing_is_warned_of(outcome: Callable[..., str], gate: str) -> None:
+    closed, open_ = ({"featureGates": {gate: state}} for state in (False, True))
+    assert outcome(closed, {}) == outcome({}, {}), "it acts: give it a case"
+    assert [warning for warning in not_yet("SympoziumPolicy", closed, ALL_FEATURES) if gate in warning]
+    assert not not_yet("SympoziumPolicy", open_, ALL_FEATURES)
 
 
 @pytest.mark.parametrize("field", NOT_YET)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from sympozium_core.contracts.plan import AccessRule, RunPlan, run_plan_from_json, to_json
+from sympozium_core.contracts.plan import AccessRule, RunPlan, to_json
+from sympozium_core.contracts.plan_reading import run_plan_from_json
 from sympozium_core.contracts.sandbox import ALL_PROMISES
 from sympozium_core.planning.inputs import RunInputs, SandboxFacts
 from sympozium_core.planning.lifecycle import MAX_HOOKS

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sympozium_core.address_guard import Guard
 from sympozium_core.planning.mandatory import both
 from sympozium_core.planning.policy import Destination, effective_policy
 from sympozium_core.planning.review import review_run
@@ -30,6 +31,11 @@ def merged(*specs: dict[str, Any]) -> Any:
 
 ACTIONS = st.sampled_from(STRICTNESS)
 COUNTS = st.integers(1, 9)
+RANGES = st.sampled_from(["10.0.0.0/8", "10.1.0.0/16", "10.1.2.3", "192.168.0.0/16", "0.0.0.0/0", "fd00::/8"])
+ADDRESSES = ("10.1.2.3", "10.1.9.9", "10.9.9.9", "192.168.1.1", "172.16.0.1", "fd00::1")
+REQUESTS = [
+    (method, host, 443, path) for method in ("GET", "POST") for host in ("a.example", "b.example") for path in ("/", "/api/x")
+]
 SPECS = st.fixed_dictionaries(
     {},
     optional={
@@ -37,6 +43,14 @@ SPECS = st.fixed_dictionaries(
         "toolGating": st.fixed_dictionaries({"rules": st.lists(st.fixed_dictionaries({"tool": st.sampled_from((*TOOLS, "*")), "action": ACTIONS}), max_size=3)}),
         "subagentPolicy": st.fixed_dictionaries({"maxDepth": COUNTS, "maxConcurrent": COUNTS}),
         "sandboxPolicy": st.fixed_dictionaries({"required": st.booleans(), "maxCPU": COUNTS.map(str)}),
+        "networkPolicy": st.fixed_dictionaries({}, optional={
+            "denyAll": st.booleans(),
+            "fetch": st.fixed_dictionaries({}, optional={
+                "allow": st.lists(st.fixed_dictionaries({"host": st.sampled_from(["a.example", "*.example"])}, optional={"methods": st.just(["POST"]), "paths": st.just(["/api/"])}), max_size=2),
+                "allowedPrivate": st.lists(RANGES, max_size=2),
+            }),
+        }),
+        "modelPolicy": st.fixed_dictionaries({}, optional={"allowedPrivate": st.lists(RANGES, max_size=2)}),
         "limits": st.fixed_dictionaries({}, optional={"maxTokens": COUNTS, "maxTurns": COUNTS, "timeout": COUNTS.map("{}m".format)}),
     },
 )  # fmt: skip
@@ -55,6 +69,21 @@ def test_together_they_are_as_strict_as_the_strictest(first: dict[str, Any], oth
             assert together.limits[field] <= limit
         assert not part.max_cpu or float(together.max_cpu) <= float(part.max_cpu)
         assert not part.timeout or int(together.timeout[:-1]) <= int(part.timeout[:-1])
+
+
+@given(SPECS, st.lists(SPECS, min_size=1, max_size=3))
+def test_together_they_fetch_and_connect_to_no_more_than_each_lets(first: dict[str, Any], others: list[dict[str, Any]]) -> None:
+    together = merged(first, *others)
+    parts = [effective_policy("p", normal(spec)) for spec in (first, *others)]
+    for asked in REQUESTS:
+        assert bool(together.fetch.refusal(*asked)) == any(part.fetch.refusal(*asked) for part in parts)
+    for field in ("fetch_private", "model_private"):
+        opened, (named, *rest) = getattr(together, field) or (), [getattr(part, field) for part in parts]
+        for address in ADDRESSES:
+            lets = [
+                not Guard(ranges).refusal(address) for ranges in (named or (), *(each for each in rest if each is not None))
+            ]
+            assert (not Guard(opened).refusal(address)) == all(lets)
 
 
 @given(SPECS)

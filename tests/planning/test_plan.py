@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from sympozium_core.contracts.network import network_digest
-from sympozium_core.contracts.plan import RunPlan, run_plan_from_json, to_json
+from sympozium_core.contracts.plan import RunPlan, to_json
+from sympozium_core.contracts.plan_reading import run_plan_from_json
 from sympozium_core.contracts.sandbox import ALL_PROMISES
 from sympozium_core.errors import Refused
 from sympozium_core.hooks import PlanPatch
@@ -141,7 +142,7 @@ def test_a_plan_survives_its_json_form(inputs: Make) -> None:
     ("policy", "native", "servers"),
     [
         ({"template": "Permissive"}, 5, ["shell"]),
-        ({"template": "Default"}, 5, []),
+        ({"template": "Default"}, 5, ["shell"]),
         ({"template": "Restrictive"}, 0, []),
         ({"featureGates": {"file-access": False}}, 0, ["shell"]),
     ],

@@ -25,7 +25,7 @@ async def test_a_name_is_asked_once_for_a_while(monkeypatch: pytest.MonkeyPatch)
         asked.append(host)
         return ("192.0.2.1",)
 
-    monkeypatch.setattr(addresses, "_look_up", look_up)
+    monkeypatch.setattr(addresses, "look_up", look_up)
     known = Addresses()
     for _ in range(3):
         assert await known.of(["a.example", "b.example"]) == {"a.example": ("192.0.2.1",), "b.example": ("192.0.2.1",)}

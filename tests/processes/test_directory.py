@@ -122,6 +122,38 @@ async def test_an_instance_that_is_gone(shelf: Shelf, directory: Directory) -> N
     assert await directory.governed("team", "agent") is None
 
 
+def under_way(policy: str, namespace: str | None) -> dict[str, Any]:
+    """A run that was admitted under this policy, found there; None: a built-in one."""
+    return {"metadata": {"namespace": "team"}, "status": {"effectivePolicy": {"name": policy, "namespace": namespace}}}
+
+
+@pytest.mark.parametrize(
+    ("began_with", "there", "binding"),
+    [
+        ("team", ["team", SYSTEM_NAMESPACE], "team"),
+        ("team", [SYSTEM_NAMESPACE], None),
+        ("team", [], None),
+        (SYSTEM_NAMESPACE, ["team", SYSTEM_NAMESPACE], "team"),
+        (SYSTEM_NAMESPACE, [SYSTEM_NAMESPACE], SYSTEM_NAMESPACE),
+        (SYSTEM_NAMESPACE, [], None),
+        (None, ["team"], "team"),
+        (None, [SYSTEM_NAMESPACE], SYSTEM_NAMESPACE),
+        (None, [], None),
+    ],
+)
+async def test_what_is_further_away_does_not_take_the_place_of_a_runs_policy(
+    shelf: Shelf, directory: Directory, began_with: str | None, there: list[str], binding: str | None
+) -> None:
+    shelf.put("SympoziumPolicy", "default")
+    one = shelf.objects.pop(("SympoziumPolicy", "team", "default"))
+    for place in there:
+        shelf.objects["SympoziumPolicy", place, "default"] = {**one, "metadata": {"name": "default", "namespace": place}}
+    shelf.demand("always", {})
+    found = await directory.binding(under_way("default", began_with))
+    assert [policy.name for policy in found] == (["default", "always"] if binding else ["always"])
+    assert binding is None or found[0].namespace == binding
+
+
 STRICT = {"subagentPolicy": {"maxConcurrent": 2}}
 
 

@@ -45,10 +45,10 @@ class Shell:
         self.until(lambda: self.root.exists(path))
         return parse_manifest(self.root.read_json(path, 1 << 20), path)
 
-    def ask(self, command: str, **arguments: Any) -> str:
+    def ask(self, command: str, argv: list[str] | None = None, **arguments: Any) -> str:
         self.count += 1
         call = f"c{self.count}"
-        data = {"id": call, "tool": "execute_command", "arguments": {"command": command, **arguments}}
+        data = {"id": call, "tool": "execute_command", "arguments": {"command": command, **arguments}, "argv": argv}
         self.root.write_json(f"{DIRECTORY}/requests/{call}.json", data)
         return call
 

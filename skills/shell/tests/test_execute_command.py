@@ -20,6 +20,18 @@ def test_output_and_exit_code(shell: Any) -> None:
     assert shell.run("[[ a == a ]] && cat").exit_code == 0, "nothing waits for input"
 
 
+def test_words_are_run_without_a_shell(shell: Any) -> None:
+    """They come from the bridge, which has judged them; the line beside them is not looked at."""
+    assert shell.run("exit 9", argv=["echo", "a; b", "$HOME", "*"]).content == "a; b $HOME *\n"
+    (shell.workspace / "file").write_text("text\n")
+    assert shell.run("exit 9", argv=["cat", "/workspace/file"]).content == "text\n"
+    missing = shell.run("exit 9", argv=["no-such-program", "x"])
+    assert (missing.status, missing.exit_code) == ("ok", 127)
+    assert missing.content == "no-such-program: No such file or directory"
+    assert shell.run("exit 9", argv=["/workspace/file"]).exit_code == 126
+    assert shell.run("echo line", argv=[]).content == "line\n"
+
+
 def test_the_environment_is_clean(shell: Any) -> None:
     names = {line.partition("=")[0]: line.partition("=")[2] for line in shell.run("env").content.splitlines()}
     assert "SECRET_TOKEN" not in names

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from sympozium_core.contracts.cluster import Object
-from sympozium_core.controllers.agentrun import attempts, finished, hooks, identity
+from sympozium_core.controllers.agentrun import attempts, finished, hooks, identity, waiting
 from sympozium_core.controllers.agentrun.context import RunContext
 from sympozium_core.controllers.agentrun.hook_record import (
     POST,
@@ -52,7 +52,8 @@ async def end(context: RunContext, run: Object, outcome: Outcome) -> Result | No
         "atSeconds": context.clock.now(),
     }
     pods = [*_started(run), *(str(entry["pod"]) for entry in hooks_of(run, POST))]
-    run = await hooks.write(context, run, {"phase": Phase.RUNNING, "outcome": kept, "pods": pods})
+    told = status_of(waiting.over(run, context.clock)).get("conditions")
+    run = await hooks.write(context, run, {"phase": Phase.RUNNING, "outcome": kept, "pods": pods, "conditions": told})
     return await tend(context, run)
 
 

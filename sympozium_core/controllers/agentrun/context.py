@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sympozium_core.clock import Clock
 from sympozium_core.contracts.bus import Bus
@@ -20,12 +20,16 @@ from sympozium_core.errors import Cause
 from sympozium_core.names import LABEL_INSTANCE
 from sympozium_core.planning.factory import label_value
 from sympozium_core.planning.inputs import RunInputs
+from sympozium_core.planning.policy import EffectivePolicy
 from sympozium_core.recent import Recent
 from sympozium_core.reconcile.cache import IndexFunction
 from sympozium_core.reconcile.events import EventRecorder
 from sympozium_core.reconcile.informer import Informer
 from sympozium_core.resources.kinds import AGENT_RUN
 from sympozium_core.settings import ControllerSettings
+
+if TYPE_CHECKING:
+    from sympozium_core.controllers.tool_approvals import ToolApprovals
 
 INDEX_UID, INDEX_POD, INDEX_STAGE, INDEX_INSTANCE = "uid", "pod", "stage", "instance"
 INDEX_STAGE_OF_INSTANCE = "stage of instance"
@@ -59,6 +63,9 @@ Gather = Callable[[Mapping[str, Any]], Awaitable[RunInputs]]
 PatchPlan = Callable[[Mapping[str, Any], RunPlan], RunPlan]
 """Lets the hook plugins change a plan."""
 
+Binding = Callable[[Mapping[str, Any]], Awaitable[Sequence[EffectivePolicy]]]
+"""The policies that bind a run which is under way, as they are now."""
+
 ReviewByHooks = Callable[[Mapping[str, Any], Mapping[str, Any]], list[Cause]]
 """What the hook plugins have against a run: causes."""
 
@@ -74,14 +81,18 @@ class RunContext:
     plans: Plans
     journals: Journals
     gather: Gather
+    binding: Binding
     review_by_hooks: ReviewByHooks
     patch_plan: PatchPlan
     revoke: Callable[[str], Awaitable[None]]
     """Ends the bus user of the pod with this id, at once."""
     warm: WarmPods
+    approvals: ToolApprovals
     events: EventRecorder
     clock: Clock
     settings: ControllerSettings
+    single_user: bool = False
+    """There is one user, who has nobody else to ask."""
     network: NetworkProfiles | None = None
     """None where the runtime itself keeps pods off the network."""
     left_alone: set[str] = field(default_factory=set)
@@ -89,6 +100,8 @@ class RunContext:
     finds there as they are: it would be gone before they have ended."""
     claiming: set[str] = field(default_factory=set)
     """UIDs of the runs whose place is being written: they count as placed before the cache says so."""
+    outdated: set[str] = field(default_factory=set)
+    """UIDs of the runs with a policy that has changed since they were last held against it; of all of them, when a process begins."""
     revoked: Recent[bool] = field(default_factory=lambda: Recent(MAX_REVOKED))
     """By UID the runs whose rights this process has taken away: what is forgotten is only done once more."""
     orphans: dict[str, float] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sympozium_core.clock import rfc3339
 from sympozium_core.contracts.cluster import ApiError, NotFound, Object
-from sympozium_core.controllers.agentrun import attempts, identity, workspace_claims
+from sympozium_core.controllers.agentrun import attempts, identity, waiting, workspace_claims
 from sympozium_core.controllers.agentrun.context import INDEX_INSTANCE, RunContext, instance_key
 from sympozium_core.controllers.agentrun.hook_record import closed
 from sympozium_core.controllers.agentrun.outcome import Outcome
@@ -53,7 +53,12 @@ async def end(context: RunContext, run: Object, outcome: Outcome) -> Result | No
             "outcome": None,
             "hooks": closed(run, now),
             "conditions": conditions(
-                run, "Complete", outcome.phase is Phase.SUCCEEDED, outcome.reason, outcome.message[:1000], context.clock
+                waiting.over(run, context.clock),
+                "Complete",
+                outcome.phase is Phase.SUCCEEDED,
+                outcome.reason,
+                outcome.message[:1000],
+                context.clock,
             ),
         },
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from sympozium_core.clock import rfc3339
 from sympozium_core.contracts.bus import LimitReached
-from sympozium_core.contracts.cluster import Object
+from sympozium_core.contracts.cluster import Invalid, Object
 from sympozium_core.contracts.plan import HookPlan, PodPlan, RunPlan
 from sympozium_core.contracts.sandbox import NoRoom, PodStatus
 from sympozium_core.controllers.agentrun import identity, workspace_claims
@@ -29,6 +29,7 @@ from sympozium_core.controllers.agentrun.hook_record import (
 from sympozium_core.controllers.agentrun.status import conditions, status_of, write_status
 from sympozium_core.errors import Permanent
 from sympozium_core.names import Reason
+from sympozium_core.planning.lifecycle import denied_by_now
 from sympozium_core.reconcile.controller import Result
 
 START_WITHIN = 300.0
@@ -71,7 +72,8 @@ async def advance(
         try:
             return run, Result(requeue_after=await _start(context, run, plan, hook, entry, environment) or left)
         except Permanent as error:
-            return run, HookEnd(Reason.INFRASTRUCTURE_ERROR, f"could not be started: {error}")
+            reason = next((reason for reason in Reason if reason == error.reason), Reason.INFRASTRUCTURE_ERROR)
+            return run, HookEnd(reason, f"could not be started: {error}")
     if status.state == "running" and not is_up:
         now = context.clock.now()
         up = {"state": HookState.RUNNING, "since": now, "startedAt": rfc3339(now), "message": None}
@@ -158,6 +160,7 @@ async def _start(
     """Makes the pod and all that it needs; seconds until it is to be asked for again, 0 when it was made. Raises Temporary, Permanent."""
     pods = [str(pod) for pod in status_of(run).get("pods") or ()]
     earlier = pods[: pods.index(str(entry["pod"]))]
+    await _check_policies(context, run, plan, hook)
     await clear(context, run)
     if context.network is not None:
         await context.network.ensure(hook.pod)
@@ -171,6 +174,17 @@ async def _start(
         await _held_up(context, run, entry, f"{refusal.reason}: {refusal}")
         return refusal.after or AGAIN
     return 0.0
+
+
+async def _check_policies(context: RunContext, run: Object, plan: RunPlan, hook: HookPlan) -> None:
+    """A policy that was tightened since the run was admitted binds a hook that has not begun. Raises Permanent."""
+    try:
+        policies = await context.binding(run)
+    except Invalid as error:  # stored by another version
+        context.warning(run, "PolicyUnreadable", f"the run keeps the policy that it has: {error.message}")
+        return
+    if why := denied_by_now(hook, plan.hook_identity, policies):
+        raise Permanent(why, reason=Reason.POLICY_DENIED)
 
 
 def _with_environment(pod: PodPlan, environment: Mapping[str, str]) -> PodPlan:

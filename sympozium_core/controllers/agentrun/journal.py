@@ -35,8 +35,14 @@ class Record:
     """What the bridge of each attempt said when it started."""
     announced: set[str] = field(default_factory=set)
     """Pods that may have been started: the announcement is durable before the first process is."""
+    waiting: dict[str, str] = field(default_factory=dict)
+    """Tools of the calls that wait for a person, by call."""
+    refused: Entry | None = None
+    """The denial by a person, or by time, behind which no tool has been called."""
     exceeded: str = ""
     """Which limit of the run the gateway has met, and what was reached."""
+    policy: Entry | None = None
+    """The newest entry that tightened the run's policy; its `tools` are all that holds from then on."""
     said: Entry | None = None
     """The newest entry of `.ctl`."""
     said_at: int = 0
@@ -57,11 +63,21 @@ class Record:
                 self.said, self.said_at = entry, found.sequence
                 if kind == EntryType.ATTEMPT:
                     self.announced.add(str(entry.get("pod")))
+                    self.waiting.clear()
+                elif kind == EntryType.POLICY:
+                    self.policy = self._keep(entry)
             case subjects.POD, EntryType.STARTED if isinstance(entry.get("attempt"), int) and len(self.started) < MAX_STARTS:
                 self.started.setdefault(entry["attempt"], self._keep(entry))
             case subjects.POD, EntryType.RESULT if self.result is None:
                 self.result = self._keep(entry)
+            case subjects.POD, EntryType.TOOL_WAITING:
+                self.waiting[str(entry.get("call"))] = str(entry.get("tool"))
+            case subjects.POD, EntryType.TOOL_DENIED:
+                self.waiting.pop(str(entry.get("call")), None)
+                self.refused = entry if "approval" in entry else self.refused
             case subjects.POD, EntryType.TOOL_REQUESTED:
+                self.waiting.pop(str(entry.get("call")), None)
+                self.refused = None
                 self.usage["toolCalls"] += 1
             case subjects.GATEWAY, EntryType.MODEL_ANSWER if not entry.get("replayed"):
                 self._count(entry.get("usage") or {})

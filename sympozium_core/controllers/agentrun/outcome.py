@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -84,6 +84,20 @@ def timed_out(seconds: float, never_ready: str = "") -> Outcome:
     return Outcome(
         Phase.FAILED, Reason.TIMEOUT, f"not finished within {seconds:g} s; raise spec.timeout if the task needs longer"
     )
+
+
+def unapproved(outcome: Outcome, denial: Mapping[str, Any]) -> Outcome:
+    """A run that failed after a `tool.denied` of a call that needed approval, without having called anything since."""
+    reason = Reason.APPROVAL_DENIED if denial.get("approval") == "denied" else Reason.APPROVAL_TIMEOUT
+    return replace(outcome, reason=reason, message=f"{denial.get('because')}; then: {outcome.message}")
+
+
+def never_approved(outcome: Outcome, tools: Sequence[str]) -> Outcome:
+    """A run whose time was over while calls of these tools waited for a person."""
+    waited = ", ".join(dict.fromkeys(tools))
+    hint = "decide earlier, or raise spec.timeout: waiting counts"
+    message = f"its time was over while it waited for approval of {waited} ({hint})"
+    return replace(outcome, phase=Phase.FAILED, reason=Reason.APPROVAL_TIMEOUT, message=message)
 
 
 def cancelled(because: str) -> Outcome:

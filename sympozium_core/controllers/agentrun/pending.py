@@ -59,6 +59,7 @@ def _stamp(context: RunContext, inputs: RunInputs, made: RunPlan) -> Mapping[str
     return {
         "effectivePolicy": {
             "name": inputs.policy.name,
+            "namespace": inputs.policy.namespace or None,
             "template": inputs.policy.template,
             "mandatory": [part.name for part in inputs.policy.parts[1:]] or None,
             "maxConcurrent": inputs.policy.max_concurrent,

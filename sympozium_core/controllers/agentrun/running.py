@@ -8,7 +8,7 @@ from sympozium_core.contracts.bus import BusUnavailable, LimitReached
 from sympozium_core.contracts.cluster import Object
 from sympozium_core.contracts.plan import RunPlan
 from sympozium_core.contracts.sandbox import PodStatus
-from sympozium_core.controllers.agentrun import after, attempts, finished, identity, pod_ready
+from sympozium_core.controllers.agentrun import after, attempts, finished, identity, pod_ready, tightening, waiting
 from sympozium_core.controllers.agentrun.context import RunContext
 from sympozium_core.controllers.agentrun.journal import Record
 from sympozium_core.controllers.agentrun.outcome import (
@@ -16,13 +16,15 @@ from sympozium_core.controllers.agentrun.outcome import (
     cancelled,
     from_pod,
     from_result,
+    never_approved,
     not_cancelled,
     out_of_budget,
     taken_away,
     timed_out,
+    unapproved,
 )
 from sympozium_core.controllers.agentrun.status import conditions, status_of, write_status
-from sympozium_core.names import Phase
+from sympozium_core.names import Phase, Reason
 from sympozium_core.reconcile.controller import Result
 
 MAX_LOSSES = 10
@@ -42,7 +44,10 @@ async def tend(context: RunContext, run: Object) -> Result | None:
         return await stop(context, run, cancelled("cancelled on request"))
     left = attempts.deadline_of(run, plan.limits.timeout) + context.settings.deadline_grace - context.clock.now()
     if left <= 0:
-        return await stop(context, run, timed_out(plan.limits.timeout, pod_ready.problem(run)))
+        late = timed_out(plan.limits.timeout, pod_ready.problem(run))
+        waited = _waited_for(record, attempts.deadline_of(run, plan.limits.timeout))
+        return await stop(context, run, never_approved(late, waited) if waited else late)
+    run = await waiting.tell(context, run)
     pod_status = await context.sandbox.observe(pod)
     if pod_status.state == "running":  # a bridge may be up, and know which tools there are, while the agent's image is nowhere
         run = await _tell_of_tools(context, run, plan, record)
@@ -56,6 +61,7 @@ async def tend(context: RunContext, run: Object) -> Result | None:
         return await _after(context, run, pod_status, plan)
     if _gone(pod_status) or await _lost_a_server(context, run, pod_status, plan.limits.max_attempts):
         return await _after(context, run, pod_status, plan)
+    await tightening.tighten(context, run, plan, record)
     return Result(requeue_after=left)
 
 
@@ -69,12 +75,25 @@ def _told(context: RunContext, run: Object, plan: RunPlan, record: Record, outco
     """What the agent says became of it. It cannot know why it was told to stop: after the deadline that is the reason; nor, whoever
     wrote it, why it was given no more answers."""
     timeout = plan.limits.timeout
-    late = context.clock.now() >= attempts.deadline_of(run, timeout)
+    deadline = attempts.deadline_of(run, timeout)
+    late = context.clock.now() >= deadline
     if outcome.phase is Phase.CANCELLED and not run["spec"].get("cancel"):
-        return timed_out(timeout) if late else not_cancelled(outcome)
+        outcome = timed_out(timeout) if late else not_cancelled(outcome)
+    if outcome.reason is Reason.TIMEOUT and late and (waited := _waited_for(record, deadline)):
+        return never_approved(outcome, waited)
+    if outcome.reason is Reason.TOOL_ERROR and (record.refused or {}).get("approval") in ("denied", "expired"):
+        assert record.refused is not None
+        return unapproved(outcome, record.refused)
     if outcome.phase is Phase.FAILED and record.exceeded:
         return out_of_budget(outcome, record.exceeded)
     return outcome
+
+
+def _waited_for(record: Record, deadline: float) -> list[str]:
+    """Tools whose calls nobody had decided when the run's time was over; a wait that ends at the deadline may be on record just behind it."""
+    last = record.refused or {}
+    at_the_end = last.get("approval") in ("expired", "withdrawn") and float(last.get("at") or 0) >= deadline
+    return [*record.waiting.values(), *([str(last.get("tool"))] if at_the_end else [])]
 
 
 async def _tell_of_tools(context: RunContext, run: Object, plan: RunPlan, record: Record) -> Object:

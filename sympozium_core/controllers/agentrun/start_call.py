@@ -10,7 +10,7 @@ from typing import Any
 from sympozium_core.bus import subjects
 from sympozium_core.bus.serving import CallRequest, Server, serve
 from sympozium_core.contracts.plan import to_json
-from sympozium_core.controllers.agentrun import attempts
+from sympozium_core.controllers.agentrun import attempts, tightening
 from sympozium_core.controllers.agentrun.context import RunContext
 from sympozium_core.controllers.agentrun.status import status_of
 
@@ -30,7 +30,7 @@ async def _answer(context: RunContext, request: CallRequest) -> Mapping[str, Any
     pod = asked.get("pod") if isinstance(asked, dict) else None
     run = attempts.of_current_pod(context, uid, pod)
     attempt = int(status_of(run)["attempt"])
-    plan = await context.plans.load(uid)
+    plan = await tightening.plan_of(context, uid)
     kept = context.sandbox.keeps_workspace or bool(plan.pod.workspace_claim)
     newest = await context.bus.last(subjects.journal(uid, subjects.POD))
     return {

@@ -97,6 +97,12 @@ def _from_exception(error: Exception, call: Call) -> ProviderError | None:
         return ProviderError("timeout", f"{where} did not answer within {min(call.timeout, STALL_SECONDS):g} s")
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
         return ProviderError("refused", f"{where} has no certificate that this machine trusts", hint="check baseURL")
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, PermissionError):
+        return ProviderError(
+            "refused",
+            f"{where} may not be asked: {error.os_error.strerror}",
+            hint="list its range in modelPolicy.allowedPrivate of the run's policy, or use a public address",
+        )
     if isinstance(error, aiohttp.ClientConnectorError):
         return ProviderError(
             "unavailable", f"cannot connect to {where}: {error.strerror or 'no such host'}", hint="is it running?"

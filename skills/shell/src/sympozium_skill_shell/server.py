@@ -32,6 +32,7 @@ def execute_command(
     timeout: Annotated[int, "Seconds after which it is ended, at most 120."] = TIMEOUT,
 ) -> Outcome:
     """Run a shell command in the workspace. Gives its output and exit code. Each command runs in a fresh shell; processes left in the background end with it."""
+    # A command that the policy has judged by its words comes with them, and no shell sees it: what was judged is what runs.
     if "\0" in command or not command.strip():
         raise BadArguments("the argument 'command' is empty or holds a NUL; give one command line")
     if not 1 <= timeout <= LONGEST:
@@ -42,8 +43,11 @@ def execute_command(
         raise BadArguments(str(error)) from error
     if not os.path.isdir(directory):
         raise BadArguments(f"there is no directory {workdir}")
-    words = [_shell, "-c", _paths.to_real(command)]
-    done = run_command(Command(words, directory, environment(), timeout), call)
+    words = [_paths.to_real(word) for word in call.argv] or [_shell, "-c", _paths.to_real(command)]
+    try:
+        done = run_command(Command(words, directory, environment(), timeout), call)
+    except (FileNotFoundError, PermissionError) as error:
+        return Outcome(f"{words[0]}: {error.strerror}", exit_code=127 if isinstance(error, FileNotFoundError) else 126)
     outcome = outcome_of_command(done)
     return Outcome(_paths.to_shown(outcome.content), outcome.status, outcome.exit_code, outcome.truncated, outcome.artifacts)
 

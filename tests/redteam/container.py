@@ -1,7 +1,7 @@
-"""What an attacker tries who has taken over a container of a run: a program for `python3 -`, standard library only.
+"""What an attacker tries who has taken over a container of a run, of its walls: a program for `python3 -`, standard library only.
 
-Its one argument is JSON: ``{"targets": {name: [host, port, "tcp"|"udp"]}, "needles": [text…], "absent": [path…],
-"others": [module…]}``. It prints JSON:
+Its one argument is JSON: ``{"targets": {name: [host, port, "tcp"|"udp"]}, "abstract": [name…], "needles": [text…],
+"absent": [path…], "others": [module…]}``. It prints JSON:
 attempt → what came of it. An attempt that got through says so with a text that begins with ``REACHED``; anything else is how it was refused.
 """
 
@@ -10,8 +10,10 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import platform
 import socket
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,6 +22,9 @@ from typing import Any
 WAIT = 2.0
 SKIPPED = ("/proc", "/sys", "/usr", "/dev")
 MAX_FILE = 4 << 20
+_X86 = {"add_key": 248, "bpf": 321, "perf_event_open": 298, "userfaultfd": 323, "init_module": 175, "kexec_load": 246}
+_ARM = {"add_key": 217, "bpf": 280, "perf_event_open": 241, "userfaultfd": 282, "init_module": 105, "kexec_load": 104}
+_NUMBERS = _ARM if platform.machine() == "aarch64" else _X86
 
 
 def connect(host: str, port: int, protocol: str) -> str:
@@ -105,6 +110,44 @@ def raw_socket() -> str:
         return "REACHED: a raw socket"
 
 
+def call_kernel(*arguments: int) -> str:
+    """A system call by its number, of x86-64 or of arm64."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syscall(*(ctypes.c_long(each) for each in arguments)) < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return "REACHED: the kernel did it"
+
+
+def abstract_socket(name: str) -> str:
+    """Such a socket has no file: only a network namespace of one's own keeps it away."""
+    with socket.socket(socket.AF_UNIX) as attempt:
+        attempt.settimeout(WAIT)
+        attempt.connect(f"\0{name}")
+    return f"REACHED @{name}"
+
+
+def set_user_id() -> str:
+    """A file that would run as its owner, root, if it were root's."""
+    path = Path("/tmp/rooted")
+    path.write_text("#!/bin/sh\nid -u\n")
+    path.chmod(0o4755)
+    try:
+        os.chown(path, 0, 0)
+    finally:
+        path.unlink()
+    return "REACHED: a file of root's that sets its user"
+
+
+def set_clock() -> str:
+    time.clock_settime(time.CLOCK_REALTIME, time.time())
+    return "REACHED: the clock is set"
+
+
+def rename_host() -> str:
+    socket.sethostname("owned")
+    return "REACHED: renamed"
+
+
 def device() -> str:
     os.mknod("/tmp/disk", 0o600 | 0o060000, os.makedev(8, 0))
     return "REACHED: a device"
@@ -124,6 +167,8 @@ def main(told: dict[str, Any]) -> dict[str, str]:
         attempts[f"connect to {name}"] = partial(connect, *target)
     for folder in ("/", "/usr", "/etc", "/skills", "/sys/fs/cgroup"):
         attempts[f"write to {folder}"] = partial(write, folder)
+    for name in told.get("abstract", ()):
+        attempts[f"connect to @{name}"] = partial(abstract_socket, name)
     for path in told.get("absent", ()):
         attempts[f"see {path}"] = partial(exists, path)
     attempts |= {
@@ -138,6 +183,15 @@ def main(told: dict[str, Any]) -> dict[str, str]:
         "become root": become_root,
         "open a raw socket": raw_socket,
         "make a device": device,
+        "make a file that runs as root": set_user_id,
+        "keep a key in the kernel": lambda: call_kernel(_NUMBERS["add_key"], *5 * [0]),
+        "load a program into the kernel": lambda: call_kernel(_NUMBERS["bpf"], 5, 0, 0),
+        "watch the processor": lambda: call_kernel(_NUMBERS["perf_event_open"], *5 * [0]),
+        "handle page faults": lambda: call_kernel(_NUMBERS["userfaultfd"], 0),
+        "load a kernel module": lambda: call_kernel(_NUMBERS["init_module"], 0, 0, 0),
+        "start another kernel": lambda: call_kernel(_NUMBERS["kexec_load"], 0, 0, 0, 0),
+        "set the clock": set_clock,
+        "name the host": rename_host,
         "look a name up": resolve,
     }
     found = {}
