@@ -40,23 +40,23 @@ def phases_and_reasons() -> str:
 
 
 PHASES = {
-    names.Phase.PENDING: "Admitted; it is being decided and planned, or it has its place and its pod is on its way up. What holds a pod up stands in the condition `PodReady`.",
+    names.Phase.PENDING: "Admitted; it is being decided and planned, or it has its place, and its preRun hooks run or its pod is on its way up. What holds a pod up stands in the condition `PodReady`.",
     names.Phase.QUEUED: "Planned; as many runs as may be are at work. `status.queuePosition` says how many are to go first.",
-    names.Phase.RUNNING: "Its pod is at work.",
+    names.Phase.RUNNING: "Its pod is at work, or its postRun hooks are.",
     names.Phase.SERVING: "Not used in this version; kept for web endpoints.",
-    names.Phase.SUCCEEDED: "There is an answer in `status.result`.",
+    names.Phase.SUCCEEDED: "There is an answer in `status.result`; or a preRun hook has ended it as skipped, as `status.message` says.",
     names.Phase.FAILED: "It ended without one; `status.reason` and `status.message` say why.",
     names.Phase.CANCELLED: "Somebody set `spec.cancel`, pressed Ctrl-C or deleted it.",
 }
 REASONS = {
-    names.Reason.COMPLETED: "The agent gave its answer.",
+    names.Reason.COMPLETED: "The agent gave its answer, or a preRun hook found that there is nothing to do.",
     names.Reason.MODEL_ERROR: "The model could not be asked or did not answer: no key, a refused key, an unknown model, an address that is not there, answers that are none.",
-    names.Reason.TOOL_ERROR: "The agent itself ended with an error.",
+    names.Reason.TOOL_ERROR: "The agent itself ended with an error, or a preRun hook did.",
     names.Reason.POLICY_DENIED: "The policy, or a plugin, refused the run when it was planned. A run that is refused at admission is never stored.",
     names.Reason.BUDGET_EXCEEDED: "More tokens, turns or tool calls than the run may have: the message says which, and what was used.",
     names.Reason.APPROVAL_DENIED: "The agent ended with an error after a person had refused one of its calls, and it had called nothing since. A run that goes on without the call may still succeed.",
     names.Reason.APPROVAL_TIMEOUT: "Its time was over while a call waited for a person; or as `ApprovalDenied`, where nobody had decided in time.",
-    names.Reason.TIMEOUT: "Not finished within `spec.timeout`.",
+    names.Reason.TIMEOUT: "Not finished within `spec.timeout`, or a preRun hook within its own time.",
     names.Reason.OUT_OF_MEMORY: "A container of the pod needed more memory than it may have.",
     names.Reason.EVICTED: "The cluster took the pods of the run away again and again, or one used more of its node than it may.",
     names.Reason.CANCELLED: "As the phase of that name.",

@@ -7,6 +7,7 @@ from typing import Any
 
 from sympozium_core.admission.lookup import Lookup
 from sympozium_core.planning.fetching import model_address_faults
+from sympozium_core.planning.lifecycle import declared, denials, lifecycle_faults
 from sympozium_core.planning.policy import DEFAULT_POLICY
 
 
@@ -15,10 +16,11 @@ async def warnings(lookup: Lookup, namespace: str, instance: Mapping[str, Any]) 
     spec = instance["spec"]
     found: list[str] = []
     policy = spec.get("policyRef") or DEFAULT_POLICY
-    held = await lookup.policy(namespace, policy)
+    held, hooks, sandbox = await lookup.policy(namespace, policy), declared({"spec": {}}, instance), await lookup.sandbox()
+    refusals = lifecycle_faults(hooks, sandbox)
     if held is not None:
         run: Mapping[str, Any] = {"spec": {}}  # one that asks for nothing of its own
-        found += [f"{cause}; runs are refused" for cause in model_address_faults(run, instance, held, await lookup.sandbox())]
+        refusals += [*denials(hooks, held, sandbox), *model_address_faults(run, instance, held, sandbox)]
     else:
         found.append(f"spec.policyRef: there is no policy {policy!r} yet; runs are refused until there is")
     for auth in spec.get("authRefs") or []:
@@ -30,4 +32,4 @@ async def warnings(lookup: Lookup, namespace: str, instance: Mapping[str, Any]) 
         name = skill.get("skillPackRef") or ""
         if name and await lookup.skill_pack(namespace, name) is None:
             found.append(f"there is no skill {name!r} yet; apply its SkillPack or pip install its package")
-    return found
+    return found + [f"{cause}; runs are refused" for cause in refusals]

@@ -29,7 +29,7 @@ _FIELDS: Mapping[str, Mapping[str, str]] = {
     "SympoziumPolicy": {
         "sandboxPolicy.defaultImage": "commands run in the sidecar of a skill, whose image counts",
         "imagePolicy": "runs pull no images here, so there is nothing to restrict",
-        "lifecyclePolicy": "runs with lifecycle hooks are refused in this version, so there is nothing to restrict",
+        "lifecyclePolicy": "hooks can have no rights here, so there is nothing to restrict",
         "modelPolicy.allowedNamespaces": "there are no models of a cluster in this version, so there is nothing to restrict",
     },
 }
@@ -54,7 +54,7 @@ _ALWAYS: Mapping[str, Mapping[str, tuple[Any, str]]] = {
 }
 """Fields of which one value is what is so for every run, and another changes nothing."""
 
-_WHERE: Mapping[str, Feature] = {"imagePullSecrets": "images", "imagePolicy": "images"}
+_WHERE: Mapping[str, Feature] = {"imagePullSecrets": "images", "imagePolicy": "images", "lifecyclePolicy": "identities"}
 """Fields that act where the runtime has the feature."""
 
 

@@ -13,7 +13,8 @@ from typing import Any
 from sympozium_core.bus import subjects
 from sympozium_core.bus.calls import call_once
 from sympozium_core.contracts.bus import Bus
-from sympozium_core.contracts.plan import RunPlan, run_plan_from_json
+from sympozium_core.contracts.plan import RunPlan
+from sympozium_core.contracts.plan_reading import run_plan_from_json
 from sympozium_core.errors import Permanent, Temporary
 from sympozium_core.ipc.protocol import ToolResult, parse_tool_result
 

@@ -36,6 +36,7 @@ class EntryType(StrEnum):
     ATTEMPT = "attempt"
     CANCEL = "cancel"
     ENDED = "ended"
+    HOOK = "hook"
     POLICY = "policy"
 
     STARTED = "started"

@@ -44,6 +44,14 @@ class Live:
         number = entry.get("attempt", 1)
         self._line(_at(entry), "run", "pod starts" if number == 1 else f"attempt {number}: a new pod goes on from the journal")
 
+    def _hook(self, entry: Mapping[str, Any]) -> None:
+        title = f"{entry.get('phase')} {printable(str(entry.get('name')))}"
+        state, message = str(entry.get("state")), _cut(printable(str(entry.get("message") or "")))
+        if state == "Failed":
+            self._line(_at(entry), "hook", f"{title} failed: {message}")
+        else:
+            self._line(_at(entry), "hook", f"{title} {state.lower()}" + (f": {message}" if message else ""))
+
     def _started(self, entry: Mapping[str, Any]) -> None:
         tools = ", ".join(map(str, entry.get("tools") or [])) or "none"
         self._line(_at(entry), "run", f"started; tools: {printable(tools)}")
@@ -150,6 +158,7 @@ def _arguments(arguments: Any) -> str:
 
 _PRINTERS = {
     "attempt": Live._attempt,
+    "hook": Live._hook,
     "started": Live._started,
     "model.request": Live._model_request,
     "model.answer": Live._model_answer,

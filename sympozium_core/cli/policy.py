@@ -132,7 +132,7 @@ def _reviewed(file: str, policy: EffectivePolicy) -> tuple[ToolPolicy, list[str]
 
 
 def _explain(arguments: argparse.Namespace) -> int:
-    from sympozium_core.contracts.plan import tool_policy_from_json
+    from sympozium_core.contracts.plan_reading import tool_policy_from_json
     from sympozium_core.resources.kinds import AGENT_RUN
 
     async def show() -> int:

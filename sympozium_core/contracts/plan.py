@@ -1,7 +1,7 @@
 """RunPlan: everything that is decided about a run before anything of it starts, as frozen data.
 
 Made by `sympozium_core.planning` (pure), changed by hooks through typed patches, rendered by a sandbox driver, read by the bridge. It has a
-JSON form (`to_json`, `from_json`), because the bridge gets its part over the bus and the status stamps its digest.
+JSON form (`to_json`; back again: `plan_reading`), because the bridge gets its part over the bus and the status stamps its digest.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from sympozium_core.contracts.approvals import Approvals
-from sympozium_core.contracts.fetching import FetchPolicy, fetch_policy_from_json
+from sympozium_core.contracts.fetching import FetchPolicy
 
-Role = Literal["agent", "bridge", "skill"]
+Role = Literal["agent", "bridge", "skill", "hook"]
 Action = Literal["allow", "ask", "deny"]
-Network = Literal["bus", "api"]
+Network = Literal["bus", "api", "api-only", "none"]
+HookPhase = Literal["preRun", "postRun"]
 
 
 def _no_items() -> Mapping[str, Any]:
@@ -191,6 +192,7 @@ class Identity:
     """A ServiceAccount of one run and one skill, with rights that live as long as the run. Its token reaches that skill's container alone."""
 
     skill: str
+    """Empty: of the run's lifecycle hooks, all together."""
     rules: tuple[AccessRule, ...] = ()
     """Rights in each of `namespaces`."""
     cluster_rules: tuple[AccessRule, ...] = ()
@@ -217,6 +219,8 @@ class Container:
     role: Role
     command: tuple[str, ...] = ()
     """Command line on this machine (embedded) or in the image; empty means the image's own."""
+    args: tuple[str, ...] = ()
+    """What follows the command, or the image's own."""
     image: str = ""
     env: Mapping[str, str] = field(default_factory=_no_items)
     resources: Resources = Resources()
@@ -228,7 +232,8 @@ class Container:
     """A Secret of the pod's namespace that this container alone sees, read-only, below `secret_path`."""
     secret_path: str = ""
     kubernetes: bool = False
-    """Gets a Kubernetes token of its own at the usual place, once the run's identities exist."""
+    """Gets a Kubernetes token of its own at the usual place, once the run's identities exist: from the bridge, or from Kubernetes itself where
+    the pod has an `account`."""
 
 
 @dataclass(frozen=True)
@@ -243,25 +248,42 @@ class SkillText:
 
 @dataclass(frozen=True)
 class PodPlan:
-    """What a sandbox driver needs, and nothing of the run itself: a pod may be started before its run is known."""
+    """What a sandbox driver needs: for an agent's pod nothing of the run itself, so that it may be started before its run is known; or the pod of a
+    hook, which has one container of that role, no bridge, and is its run's alone."""
 
     containers: tuple[Container, ...]
     skills: tuple[SkillText, ...] = ()
     namespace: str = ""
     """Where the pod lives; a runtime without namespaces keeps it apart by nothing but its id."""
     network: Network = "bus"
-    """What the pod reaches besides `egress`: ``bus``, the event bus and nothing else; ``api``, the Kubernetes API server too."""
+    """What the pod reaches besides `egress`: ``bus``, the event bus and nothing else; ``api``, the Kubernetes API server too; ``api-only``, that
+    alone; ``none``, nothing."""
     egress: tuple[EgressRule, ...] = ()
     runtime_class: str = ""
     image_pull_secrets: tuple[str, ...] = ()
     node_selector: Mapping[str, str] = field(default_factory=_no_items)
     memory_claim: str = ""
     """PersistentVolumeClaim of the instance's memory; pods that share it are kept on one node where it can be mounted on only one."""
+    workspace_claim: str = ""
+    """PersistentVolumeClaim that is /workspace, for a run whose pods share it; empty: a volume that goes with the pod, or that `workspace_of` hands on."""
+    account: str = ""
+    """ServiceAccount whose token Kubernetes mounts into the containers that have `kubernetes`; empty for a pod whose bridge hands tokens out."""
 
     @property
     def digest(self) -> str:
         """Equal for pods that may stand in for each other."""
         return digest(to_json(self))
+
+
+@dataclass(frozen=True)
+class HookPlan:
+    """A lifecycle hook: a program of its user's that runs before or after the agent, once a run, in a pod of its own."""
+
+    name: str
+    phase: HookPhase
+    timeout: float
+    """Seconds from the start of its container."""
+    pod: PodPlan
 
 
 @dataclass(frozen=True)
@@ -285,6 +307,10 @@ class RunPlan:
     """What hooks add to the system prompt, in order of the plugins' names."""
     identities: tuple[Identity, ...] = ()
     """Of the skills that declare rights; at most one a skill."""
+    hooks: tuple[HookPlan, ...] = ()
+    """In the order in which they run; no concern of the agent's pod."""
+    hook_identity: Identity | None = None
+    """Of the hooks, where the lifecycle declares rights."""
     bridge_hooks: tuple[str, ...] = ()
     """Entry points (``module:attribute``) of the hook plugins that the bridge loads."""
     fetch: FetchPolicy | None = None
@@ -312,62 +338,3 @@ def digest(value: Any) -> str:
     """SHA-256 of the canonical JSON form, 16 hex digits: enough to tell plans apart, short enough to read."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def run_plan_from_json(data: Mapping[str, Any]) -> RunPlan:
-    """The inverse of `to_json` for a RunPlan that this core wrote; raises KeyError or TypeError on anything else."""
-    pod = data["pod"]
-    return RunPlan(
-        **{
-            **data,
-            "model": ModelRef(**data["model"]),
-            "tools": tool_policy_from_json(data["tools"]),
-            "native_tools": tuple(data["native_tools"]),
-            "servers": tuple(
-                ToolServer(server["name"], tuple(_declared_from_json(tool) for tool in server["declared"]))
-                for server in data["servers"]
-            ),
-            "limits": Limits(**data["limits"]),
-            "pod": PodPlan(
-                containers=tuple(
-                    Container(**{**c, "command": tuple(c["command"]), "resources": Resources(**c["resources"])})
-                    for c in pod["containers"]
-                ),
-                skills=tuple(SkillText(**skill) for skill in pod["skills"]),
-                namespace=pod["namespace"],
-                network=pod["network"],
-                egress=tuple(EgressRule(rule["host"], tuple(rule["cidrs"]), rule["port"]) for rule in pod["egress"]),
-                runtime_class=pod["runtime_class"],
-                image_pull_secrets=tuple(pod["image_pull_secrets"]),
-                node_selector=pod["node_selector"],
-                memory_claim=pod["memory_claim"],
-            ),
-            "prompt_sections": tuple(data["prompt_sections"]),
-            "identities": tuple(_identity_from_json(identity) for identity in data["identities"]),
-            "bridge_hooks": tuple(data["bridge_hooks"]),
-            "fetch": fetch_policy_from_json(data["fetch"]),
-            "private_models": tuple(data["private_models"]),
-            "approvals": Approvals(**data["approvals"]),
-            "notes": tuple(data["notes"]),
-        }
-    )
-
-
-def _declared_from_json(data: Mapping[str, Any]) -> DeclaredTool:
-    return DeclaredTool(**{**data, "exec": tuple(data["exec"]), "positional_args": tuple(data["positional_args"])})
-
-
-def _identity_from_json(data: Mapping[str, Any]) -> Identity:
-    def rules(given: list[Mapping[str, Any]]) -> tuple[AccessRule, ...]:
-        return tuple(AccessRule(**{name: tuple(values) for name, values in rule.items()}) for rule in given)
-
-    return Identity(data["skill"], rules(data["rules"]), rules(data["cluster_rules"]), tuple(data["namespaces"]))
-
-
-def tool_policy_from_json(data: Mapping[str, Any]) -> ToolPolicy:
-    return ToolPolicy(
-        default=data["default"],
-        because=data["because"],
-        rules=tuple(ToolRule(**rule) for rule in data["rules"]),
-        narrowed_by=tuple(tool_policy_from_json(policy) for policy in data["narrowed_by"]),
-    )

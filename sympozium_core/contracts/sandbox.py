@@ -50,6 +50,8 @@ class ContainerStatus:
     out_of_memory: bool = False
     message: str = ""
     """The last lines of standard error, cut to 2 KiB; hostile text."""
+    said: str = ""
+    """Of a hook that ended with 0: what it wrote to `layout.CONTROL_SKIP`, cut to `layout.MAX_SKIP` bytes; hostile text."""
 
 
 @dataclass(frozen=True)

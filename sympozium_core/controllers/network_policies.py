@@ -44,6 +44,10 @@ class Profile:
         return cls(pod.network, pod.egress)
 
     @property
+    def opens_api(self) -> bool:
+        return self.network in ("api", "api-only")
+
+    @property
     def digest(self) -> str:
         return network_digest(PodPlan((), network=self.network, egress=self.egress))
 
@@ -83,9 +87,9 @@ def base_policy(namespace: str) -> Object:
 
 
 def profile_policy(namespace: str, profile: Profile, bus: BusPlace, api: Sequence[ApiServer]) -> Object:
-    """`api` is what `profile.network` ``api`` opens."""
-    egress = [_bus_rule(bus)]
-    if profile.network == "api":
+    """`api` is what `profile.network` ``api`` and ``api-only`` open."""
+    egress = [_bus_rule(bus)] if profile.network in ("bus", "api") else []
+    if profile.opens_api:
         egress += [_rule([{"ipBlock": {"cidr": cidr}} for cidr in server.cidrs], server.ports) for server in api]
     egress += [
         _rule([_block(cidr) for cidr in rule.cidrs], () if rule.port is None else (rule.port,)) for rule in profile.egress

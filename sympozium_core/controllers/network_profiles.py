@@ -133,7 +133,7 @@ class NetworkProfiles:
         """By name: the one that opens the bus, those that runs need, and those that were needed a moment ago."""
         now = self._clock.monotonic()
         used = {Profile().policy, *(Profile.of(plan).policy for plan in self._waiting() if plan.namespace == namespace)}
-        used |= {policy_name(digest) for run in self._runs.cache.all(namespace) if (digest := _network_of(run))}
+        used |= {policy_name(digest) for run in self._runs.cache.all(namespace) for digest in _networks_of(run)}
         found = {}
         for name in (*used, *there):
             profile = Profile() if name == Profile().policy else self._known.get(Key(namespace, name))
@@ -147,7 +147,7 @@ class NetworkProfiles:
     def _render(self, namespace: str, profile: Profile) -> Object:
         """Raises Temporary while the API server's addresses are not known and the profile opens them."""
         servers = api_servers(self._api.cache.all())
-        if profile.network == "api" and not servers:
+        if profile.opens_api and not servers:
             raise Temporary("the addresses of the API server are not known: Service kubernetes has no EndpointSlice", after=2.0)
         return profile_policy(namespace, profile, self._bus, servers)
 
@@ -205,9 +205,9 @@ def _comes_or_goes(old: View | None, new: View | None) -> bool:
     return old is None or new is None
 
 
-def _network_of(run: View) -> str:
-    """Digest of the profile that a pod of the run has; empty when none can be left."""
+def _networks_of(run: View) -> list[str]:
+    """Digests of the profiles that pods of the run have; none when no pod can be left."""
     status = status_of(run)
     if status.get("cleaned") and run["spec"].get("cleanup") != "keep":
-        return ""
-    return str(status.get("network") or "")
+        return []
+    return [str(digest) for field in ("network", "hookNetwork") if (digest := status.get(field))]

@@ -69,7 +69,9 @@ EVERYWHERE: Final[Mapping[str, tuple[Right, ...]]] = {
         _right(kinds.EVENT, (*READ, "create", "patch"), "tells the story of a run; reads why its pod does not start"),
         _right(kinds.SERVICE, READ, "the address of the bus: pods of runs have no DNS"),
         _right(kinds.SECRET, ("create", "get", "delete"), "one empty Secret per run with rights: its tokens end with it"),
-        _right(kinds.SERVICE_ACCOUNT, (*READ, "create", "delete"), "one per run and skill with rights"),
+        _right(
+            kinds.SERVICE_ACCOUNT, (*READ, "create", "delete"), "one per run and skill with rights, and one for a run's hooks"
+        ),
         _right(kinds.SERVICE_ACCOUNT, ("create",), "the tokens of those", part="token"),
         _right(kinds.CONFIG_MAP, ("get",), "by what a skill's client knows the API server", names=("kube-root-ca.crt",)),
         Right(
@@ -82,7 +84,11 @@ EVERYWHERE: Final[Mapping[str, tuple[Right, ...]]] = {
         Right(kinds.ROLE.group, _BINDINGS, (*READ, "create", "delete"), "gives those rights to the run's ServiceAccounts"),
         _right(kinds.NETWORK_POLICY, (*READ, "create", "update", "patch", "delete"), "what a run's pod may reach"),
         _right(kinds.ENDPOINT_SLICE, READ, "where the API server is, for runs whose skills may reach it"),
-        _right(kinds.PERSISTENT_VOLUME_CLAIM, (*READ, "create", "patch"), "an instance's memory"),
+        _right(
+            kinds.PERSISTENT_VOLUME_CLAIM,
+            (*READ, "create", "patch", "delete"),
+            "an instance's memory; the workspace of a run with hooks",
+        ),
         _right(kinds.NAMESPACE, ("get",), "by whose labels a policy is mandatory in it"),
         _right(kinds.STORAGE_CLASS, READ, "whether a volume of it can hold a database"),
         _right(kinds.TOKEN_REVIEW, ("create",), "whose pod connects to the bus"),

@@ -11,6 +11,7 @@ RESULT_ACK = "output/result.ack"  # bridge -> agent: the bus has the result, you
 STREAM_PREFIX = "output/stream-"  # agent -> bridge: stream-<n>.json, progress
 STATUS = "output/status.json"  # agent -> bridge: what it is doing now
 CONTROL_CANCEL = "control/cancel"  # bridge -> agent: stop, write a result
+CONTROL_SKIP = "control/skip"  # preRun hook -> control plane, in the hook's own volume: why the run is to end without its agent
 MODEL_SOCKET = "model.sock"  # made by the bridge: the model endpoint, for sandboxes without a network
 
 # In every volume: tool servers as directories, the same on both sides of the bridge.
@@ -37,6 +38,7 @@ MAX_TOOL_RESULT = 2 * 1024 * 1024
 MAX_MANIFEST = 1024 * 1024
 MAX_STREAM = 256 * 1024
 MAX_TOOLS = 128
+MAX_SKIP = 4096
 
 
 def server_dir(server: str) -> str:

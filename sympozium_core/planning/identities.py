@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sympozium_core.contracts.plan import AccessRule, Identity
@@ -13,8 +14,18 @@ from sympozium_core.resources.faults import Fault
 
 NAMESPACES = "namespaces"
 """The parameter that narrows a skill's rights: ``skillConfig.<skill>.namespaces``, in normal form joined by commas."""
+NAME_LIMIT = 63
 MAX_NAMESPACES = 32
 """Each is a Role and a RoleBinding of every run."""
+
+
+def account_name(uid: str, skill: str) -> str:
+    """Of an identity's ServiceAccount, and of its roles and bindings: never longer than a label, never the same for two skills, nor for a skill
+    and the run's hooks (`skill` empty): no skill's name begins with a hyphen."""
+    name = f"run-{uid}-{skill or '-hooks'}"
+    if len(name) <= NAME_LIMIT:
+        return name
+    return f"{name[: NAME_LIMIT - 9].rstrip('-.')}-{hashlib.sha256(skill.encode()).hexdigest()[:8]}"
 
 
 def identity(skill: SkillSource, namespace: str) -> Identity | None:
@@ -22,7 +33,7 @@ def identity(skill: SkillSource, namespace: str) -> Identity | None:
 
     Narrowed to namespaces, a skill has no right beyond them: what it declares for the whole cluster, it then has in them alone.
     """
-    rules, cluster_rules = _rules(skill.sidecar.get("rbac")), _rules(skill.sidecar.get("clusterRBAC"))
+    rules, cluster_rules = access_rules(skill.sidecar.get("rbac")), access_rules(skill.sidecar.get("clusterRBAC"))
     if not rules and not cluster_rules:
         return None
     narrowed = _narrowed_to(skill)
@@ -75,7 +86,7 @@ def _narrowed_to(skill: SkillSource) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip())))
 
 
-def _rules(declared: list[Mapping[str, Any]] | None) -> tuple[AccessRule, ...]:
+def access_rules(declared: Sequence[Mapping[str, Any]] | None) -> tuple[AccessRule, ...]:
     return tuple(
         AccessRule(tuple(rule.get("apiGroups") or ()), tuple(rule.get("resources") or ()), tuple(rule.get("verbs") or ()))
         for rule in declared or ()

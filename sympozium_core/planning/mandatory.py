@@ -27,6 +27,7 @@ def both(named: EffectivePolicy, mandatory: Sequence[EffectivePolicy]) -> Effect
         runtime_class_required=any(part.runtime_class_required for part in parts),
         runtime_class=next((part.runtime_class for part in parts if _may(part.runtime_class, classes)), ""),
         allowed_runtime_classes=classes,
+        denied_resources=tuple(dict.fromkeys(each for part in parts for each in part.denied_resources)),
         max_depth=_least(part.max_depth for part in parts),
         max_concurrent=_least(part.max_concurrent for part in parts),
         max_cpu=_smallest((part.max_cpu for part in parts), quantities.amount),

@@ -26,6 +26,7 @@ from sympozium_core.planning.factory import label_value
 from sympozium_core.planning.fetching import fetch_policy
 from sympozium_core.planning.identities import identity
 from sympozium_core.planning.inputs import RunInputs, SkillSource, default_of, model_of
+from sympozium_core.planning.lifecycle import has_hooks, hook_identity, hook_plans
 from sympozium_core.planning.limits import limits_of
 from sympozium_core.planning.policy import EffectivePolicy, run_tools
 from sympozium_core.planning.review import resources_of
@@ -55,6 +56,7 @@ def make_plan(inputs: RunInputs) -> RunPlan:
     served = tuple(skill for skill in skills if is_served(skill, inputs.sandbox))
     identities = tuple(found for skill in served if (found := identity(skill, run["metadata"]["namespace"])))
     opened, closed = egress(inputs.policy, inputs.addresses) if "egress" in inputs.sandbox.features else ((), ())
+    pod = _pod(inputs, skills, identities, opened)
     return RunPlan(
         uid=run["metadata"]["uid"],
         namespace=run["metadata"]["namespace"],
@@ -68,8 +70,10 @@ def make_plan(inputs: RunInputs) -> RunPlan:
         servers=tuple(ToolServer(skill.name, declared_tools(skill)) for skill in served),
         limits=limits_of(run, inputs.instance, inputs.policy),
         sandbox=inputs.sandbox.name,
-        pod=_pod(inputs, skills, identities, opened),
+        pod=pod,
         identities=identities,
+        hooks=hook_plans(inputs, pod, _within(Resources(), inputs.policy)),
+        hook_identity=hook_identity(inputs),
         bridge_hooks=inputs.bridge_hooks,
         fetch=fetch_policy(inputs.policy, tools),
         private_models=inputs.policy.model_private or (),
@@ -81,6 +85,11 @@ def make_plan(inputs: RunInputs) -> RunPlan:
 def memory_claim(instance: str) -> str:
     """Name of the PersistentVolumeClaim with an instance's memory: ``<instance>-memory``. It is a label value of pods as well."""
     return f"{label_value(instance, reserve=len('-memory'))}-memory"
+
+
+def workspace_claim(uid: str) -> str:
+    """Name of the PersistentVolumeClaim with the workspace of a run whose pods share one."""
+    return f"run-{uid}"
 
 
 def wants_memory(instance: Mapping[str, Any]) -> bool:
@@ -129,6 +138,7 @@ def _pod(
         image_pull_secrets=_pull_secrets(run, instance) if "images" in features else (),
         node_selector=_node_selector(run, instance) if "node-selection" in features else {},
         memory_claim=memory_claim(run["spec"]["instanceRef"]) if with_claim else "",
+        workspace_claim=workspace_claim(run["metadata"]["uid"]) if "claims" in features and has_hooks(inputs) else "",
     )
 
 

@@ -64,7 +64,9 @@ class EffectivePolicy:
     allowed_models: tuple[str, ...] = ()
     """Globs; empty allows all."""
     allowed_registries: tuple[str, ...] | None = None
-    """Where the images of sidecars may come from: registries or paths in them; None allows all."""
+    """Where the images of sidecars and hooks may come from: registries or paths in them; None allows all."""
+    denied_resources: tuple[str, ...] = ()
+    """Kubernetes resources to which lifecycle hooks may have no rights."""
     allowed_egress: tuple[Destination, ...] = ()
     """What runs may reach besides the event bus, where the runtime can open it."""
     network_open: bool = False
@@ -115,6 +117,7 @@ def effective_policy(name: str, spec: Mapping[str, Any], namespace: str = "") ->
         max_memory=str(sandbox.get("maxMemory") or ""),
         allowed_models=tuple((spec.get("modelPolicy") or {}).get("allowedModels") or ()),
         allowed_registries=_listed((spec.get("imagePolicy") or {}).get("allowedRegistries")),
+        denied_resources=tuple((spec.get("lifecyclePolicy") or {}).get("deniedResources") or ()),
         allowed_egress=tuple(Destination(rule["host"], rule.get("port")) for rule in network.get("allowedEgress") or ()),
         network_open=network.get("denyAll") is False,
         fetch=_fetch(name, template, network),

@@ -10,6 +10,7 @@ from sympozium_core.contracts.sandbox import ALL_PROMISES
 from sympozium_core.errors import Cause
 from sympozium_core.planning.fetching import model_address_faults
 from sympozium_core.planning.inputs import SandboxFacts, default_of, model_of
+from sympozium_core.planning.lifecycle import declared, denials, lifecycle_faults
 from sympozium_core.planning.limits import limit_faults
 from sympozium_core.planning.mandatory import parts_of
 from sympozium_core.planning.policy import EffectivePolicy
@@ -23,6 +24,7 @@ def review_run(
     """Every reason why `policy` refuses this run; empty when it may be. All objects in normal form. Where several policies hold, each says why by
     its own name; what they leave no room for together is found last."""
     found = [cause for part in parts_of(policy) for cause in _by(part, run, instance, sandbox)]
+    found += lifecycle_faults(declared(run, instance), sandbox)
     found += model_address_faults(run, instance, policy, sandbox)
     if found or not policy.parts:
         return found
@@ -38,6 +40,7 @@ def _by(policy: EffectivePolicy, run: Mapping[str, Any], instance: Mapping[str, 
         *_resources(run, instance, policy),
         *_depth(run, policy),
         *limit_faults(run, policy),
+        *denials(declared(run, instance), policy, sandbox),
     ]
 
 

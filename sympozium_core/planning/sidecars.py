@@ -120,7 +120,7 @@ def image_faults(inputs: RunInputs) -> list[Cause]:
         for policy in parts_of(inputs.policy)
         if policy.allowed_registries is not None
         for skill, image in images
-        if image and not any(_comes_from(image, place) for place in policy.allowed_registries)
+        if image and not any(comes_from(image, place) for place in policy.allowed_registries)
     ]
 
 
@@ -195,7 +195,7 @@ def _secret_faults(skill: SkillSource) -> list[Cause]:
     ]
 
 
-def _comes_from(image: str, place: str) -> bool:
+def comes_from(image: str, place: str) -> bool:
     """``ghcr.io/acme`` holds ghcr.io/acme/tool:1, not ghcr.io/acme-tools. An image without a registry is Docker Hub's."""
     first = image.partition("/")[0]
     if "/" not in image or not ("." in first or ":" in first or first == "localhost"):

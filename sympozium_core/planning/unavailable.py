@@ -10,10 +10,10 @@ from sympozium_core.errors import Cause
 from sympozium_core.names import Tool
 from sympozium_core.planning.fetching import fetch_policy
 from sympozium_core.planning.inputs import RunInputs, default_of
+from sympozium_core.planning.lifecycle import notes as lifecycle_notes
 from sympozium_core.planning.policy import run_tools
 
 _FIELDS: tuple[tuple[str, Feature | None, str], ...] = (
-    ("lifecycle", None, "hooks before and after a run are not available in this version"),
     ("volumes", None, "runs mount no further volumes"),
     ("volumeMounts", None, "runs mount no further volumes"),
     ("env", None, "environment for the agent is not available in this version"),
@@ -81,7 +81,7 @@ def notes(inputs: RunInputs) -> list[str]:
         found.append("warm pools of an instance's own are not available in this version: the run waits for its pod to start")
     if inputs.instance["spec"].get("mcpServers"):
         found.append("MCP servers are not available in this version: the run has none of their tools")
-    return found
+    return found + lifecycle_notes(inputs)
 
 
 def _asks_for_a_kernel_sandbox(spec: Mapping[str, Any], default: Mapping[str, Any]) -> bool:

@@ -72,7 +72,7 @@ class AgentRunSpec(Strict):
     tool_policy: ToolPolicy | None = None
     """Narrows what the policy allows, never widens it."""
     timeout: Duration | None = None
-    """From start to end; then the run fails with reason Timeout."""
+    """Of the agent, from its start to its end; then the run fails with reason Timeout. Lifecycle hooks have time limits of their own."""
     limits: RunLimits | None = None
     """Then the run fails with reason BudgetExceeded. At most what the policy allows."""
     cleanup: Literal["delete", "keep"] = "delete"
@@ -104,6 +104,23 @@ class EffectivePolicy(Loose):
     digest: str | None = None
 
 
+class HookStatus(Loose):
+    """What became of a lifecycle hook."""
+
+    name: str
+    phase: str
+    """``preRun`` or ``postRun``."""
+    state: str
+    """``Waiting``, ``Starting``, ``Running``, ``Succeeded``, ``Failed``, or ``Skipped`` for one that never started."""
+    exit_code: int | None = None
+    started_at: Time | None = None
+    finished_at: Time | None = None
+    reason: str | None = None
+    """Of one that failed, from the closed list of `names.Reason`."""
+    message: str | None = None
+    """Its last words, or why it does not start."""
+
+
 class AgentRunStatus(Loose):
     phase: str | None = None
     reason: str | None = None
@@ -120,6 +137,9 @@ class AgentRunStatus(Loose):
     effective_policy: EffectivePolicy | None = None
     plan_digest: str | None = None
     outcome: FreeForm | None = None
+    """What has become of the agent, while postRun hooks run; told when they have ended."""
+    hooks: list[HookStatus] | None = None
+    """The lifecycle hooks, in the order in which they run."""
     result: str | None = None
     output: str | None = None
     error: str | None = None

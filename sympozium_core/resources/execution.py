@@ -108,21 +108,29 @@ class AccessRule(Strict):
 
 
 class Hook(Strict):
-    """A container that runs before or after the agent."""
+    """A program that runs once a run, before or after the agent, in a pod of its own."""
 
     name: LabelName
     image: Text
+    """Not used where runs are processes of this machine; there the hook needs a command."""
     command: list[str] = []
+    """Instead of the image's own."""
     args: list[str] = []
     env: list[EnvironmentVariable] = []
+    """Beside what every hook is told: AGENT_RUN_ID and others, which cannot be set here."""
     timeout: Duration | None = None
+    """From the start of its container; 5m when nobody says more."""
 
 
 class Lifecycle(Strict):
+    """Hooks around the agent, one after another; what a run declares replaces the whole of its instance's."""
+
     pre_run: list[Hook] = []
+    """One that fails ends the run; one that writes to /ipc/control/skip ends it as skipped. Neither asks a model."""
     post_run: list[Hook] = []
+    """When the agent's outcome is known, which they cannot change; not when the run was cancelled or skipped."""
     rbac: list[AccessRule] = []
-    """Rights of the hooks."""
+    """Rights of the hooks in the run's namespace, while one of them runs. Whoever writes them must hold them."""
 
 
 class SkillReference(Strict):

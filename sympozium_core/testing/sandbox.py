@@ -9,11 +9,12 @@ from typing import ClassVar
 
 from sympozium_core.contracts.sandbox import Promise, Sandbox
 from sympozium_core.testing.sandbox_ends import Ends
+from sympozium_core.testing.sandbox_hooks import Hooks
 from sympozium_core.testing.sandbox_pods import Pods
 from sympozium_core.testing.sandbox_walls import Walls
 
 
-class SandboxContract(Pods, Ends, Walls):
+class SandboxContract(Pods, Ends, Hooks, Walls):
     """To be subclassed as ``Test…`` with `expects`. Needs pytest-asyncio; runs on Linux.
 
     The ``conftest.py`` beside it gives the fixtures `driver`, a new driver that is not yet opened, and `bench`, a `sandbox_bench.Bench`

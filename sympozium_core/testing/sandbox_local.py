@@ -12,6 +12,7 @@ from sympozium_core.testing.sandbox import SandboxContract
 from sympozium_core.testing.sandbox_bench import Bench, remains
 from sympozium_core.testing.sandbox_faults import Faults
 from sympozium_core.testing.sandbox_folders import Folders
+from sympozium_core.testing.sandbox_hooks import LocalHooks
 from sympozium_core.testing.sandbox_local_walls import LocalWalls
 
 
@@ -35,7 +36,7 @@ async def bench(driver: Sandbox, tmp_path: Path) -> AsyncIterator[Bench]:
     assert remains(bench.pod_ids, bench.data_dir) == []
 
 
-class LocalSandboxContract(SandboxContract, Folders, Faults, LocalWalls):
+class LocalSandboxContract(SandboxContract, Folders, Faults, LocalHooks, LocalWalls):
     """As `SandboxContract`, whose fixture `bench` is imported from here.
 
     The driver must be made without arguments, and its folders be those of docs/architecture.md, "A pod on one machine".

@@ -53,6 +53,7 @@ def test_every_pod_of_a_run_is_denied_everything_both_ways() -> None:
         (Profile("api"), [TO_THE_BUS, TO_THE_API]),
         (Profile("bus", (WEB,)), [TO_THE_BUS, TO_THE_WEB]),
         (Profile("api", (WEB,)), [TO_THE_BUS, TO_THE_API, TO_THE_WEB]),
+        (Profile("api-only"), [TO_THE_API]),
     ],
 )
 def test_a_profile_opens_what_it_names_and_nothing_else(profile: Profile, opened: list[Any]) -> None:
@@ -64,6 +65,12 @@ def test_a_profile_opens_what_it_names_and_nothing_else(profile: Profile, opened
     assert labels == {"sympozium.ai/component": "agent-run", "sympozium.ai/network": profile.digest}
     pod = PodPlan((), network=profile.network, egress=profile.egress)
     assert policy["metadata"]["name"] == f"sympozium-{network_digest(pod)}" == Profile.of(pod).policy
+
+
+def test_a_hook_without_rights_reaches_nothing() -> None:
+    policy = profile_policy("team", Profile("none"), BUS, API)
+    assert "egress" not in policy["spec"]
+    assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
 
 
 def test_a_wide_range_leaves_out_what_is_never_open() -> None:
@@ -90,7 +97,7 @@ def test_a_bus_of_the_users_own(bus: BusPlace, to: list[Any]) -> None:
     assert rule == {"to": to, "ports": [{"protocol": "TCP", "port": 4223}]}
 
 
-@pytest.mark.parametrize("profile", [Profile(), Profile("api"), Profile("bus", (WEB, EVERYWHERE))])
+@pytest.mark.parametrize("profile", [Profile(), Profile("api"), Profile("none"), Profile("bus", (WEB, EVERYWHERE))])
 def test_a_policy_says_what_it_was_made_of(profile: Profile) -> None:
     policy = json.loads(json.dumps(profile_policy("team", profile, BUS, API)))
     assert profile_of(policy) == profile

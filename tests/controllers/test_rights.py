@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from sympozium_core.contracts import builtin_kinds as kinds
 from sympozium_core.contracts.plan import AccessRule, Identity
-from sympozium_core.controllers.agentrun.rights import account_name, objects, owner_secret, run_of
+from sympozium_core.controllers.agentrun.rights import objects, owner_secret, run_of
+from sympozium_core.planning.identities import account_name
+from sympozium_core.reconcile.owner import owner_reference
 from sympozium_core.resources import object_names
 
 UID = "6f1c0a52-0000-4000-8000-000000000001"
@@ -17,7 +20,8 @@ SECRET = {**owner_secret(RUN), "metadata": {**owner_secret(RUN)["metadata"], "ui
 
 
 def made(*rules: AccessRule, cluster: tuple[AccessRule, ...] = (), namespaces: tuple[str, ...] = ("team",)) -> list[Any]:
-    return list(objects(RUN, Identity("k8s-ops", rules, cluster, namespaces), SECRET))
+    owner = owner_reference(kinds.SECRET, SECRET, controller=False, block=False)
+    return list(objects(RUN, Identity("k8s-ops", rules, cluster, namespaces), owner))
 
 
 def test_the_run_owns_the_secret_and_the_secret_the_rest() -> None:

@@ -34,12 +34,23 @@ PARTS: Mapping[str, Part] = {
     "api": Part(
         GVISOR,
         (
-            *("admission", "admission_rights", "cli_on_cluster", "cluster_client", "cluster_contract", "crds", "identity"),
+            *(
+                "admission",
+                "admission_rights",
+                "cli_on_cluster",
+                "cluster_client",
+                "cluster_contract",
+                "crds",
+                "hook_steps",
+                "identity",
+            ),
             "network_profiles",
         ),
     ),
     "install": Part(NODE, ("install", "install_by_others", "install_own_nats")),
-    "runs": Part(GVISOR, ("story", "approvals", "attacks", "red_team", "skill_rights", "tenancy", "kernel_sandbox", "burst")),
+    "runs": Part(
+        GVISOR, ("story", "approvals", "attacks", "hooks", "red_team", "skill_rights", "tenancy", "kernel_sandbox", "burst")
+    ),
     "node": Part(GVISOR, ("machine_node", "sandbox_kubernetes")),
     "machine": Part(GVISOR, ("machine", "machine_control_plane", "machine_webhook")),
 }

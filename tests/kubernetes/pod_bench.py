@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,6 +63,8 @@ class PodBench(Bench):
 
 
 def _lasting(container: Container) -> Container:
+    if container.role == "hook":
+        return replace(container, image=os.environ[names.ENV_RUNNER_IMAGE])
     if container.role == "agent" or not container.command:
         return container
     return replace(container, command=("sh", "-c", 'sleep 2; exec "$@"', "sh", *container.command))

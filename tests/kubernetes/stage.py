@@ -95,6 +95,7 @@ class PlayedSandbox(Sandbox):
     def __init__(self) -> None:
         self.plans: dict[str, PodPlan] = {}
         self.statuses: dict[str, PodStatus] = {}
+        self.at_start = PodStatus("running", {"agent": ContainerStatus("running")})
         self.before_start: Watcher | None = None
         self.before_stop: Callable[[str], Awaitable[None]] | None = None
         self.changed: Callable[[str], None] = lambda pod: None
@@ -110,7 +111,7 @@ class PlayedSandbox(Sandbox):
             if self.before_start is not None:
                 await self.before_start(pod_id, plan)
             self.plans[pod_id] = plan
-            self.statuses[pod_id] = PodStatus("running", {"agent": ContainerStatus("running")})
+            self.statuses[pod_id] = self.at_start
 
     async def observe(self, pod_id: str) -> PodStatus:
         return self.statuses.get(pod_id, PodStatus("absent"))

@@ -26,8 +26,9 @@ from sympozium_core.contracts.cluster import Object, ResourceType
 from sympozium_core.contracts.plan import PodPlan
 from sympozium_core.contracts.sandbox import ContainerStatus, PodStatus
 from sympozium_core.controllers.agentrun import running
-from sympozium_core.controllers.agentrun.rights import account_name, secret_name
+from sympozium_core.controllers.agentrun.rights import secret_name
 from sympozium_core.errors import Permanent
+from sympozium_core.planning.identities import account_name
 from sympozium_core.resources import kinds
 from sympozium_core.resources.kinds import AGENT_RUN
 from tests.kubernetes.kubectl import Kubectl, eventually

@@ -87,7 +87,8 @@ def test_what_may_wait() -> None:
 
 
 def test_a_tool_that_asks_is_in_the_plan(inputs: Any) -> None:
-    from sympozium_core.contracts.plan import run_plan_from_json, to_json
+    from sympozium_core.contracts.plan import to_json
+    from sympozium_core.contracts.plan_reading import run_plan_from_json
     from sympozium_core.planning.plan import make_plan
 
     plan = make_plan(inputs(policy={"template": "Default", "approvals": {"timeout": "2m", "allowSelfApproval": True}}))

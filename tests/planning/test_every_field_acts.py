@@ -23,6 +23,8 @@ from sympozium_core.resources.policy import PolicySpec
 from sympozium_core.resources.suggestions import models_in
 
 IMAGE = {"image": "ghcr.io/acme/tool:1", "tools": []}
+HOOK = {"name": "look", "image": "ghcr.io/acme/hook:1"}
+SECRETS = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
 KERNEL = {"required": False, "defaultRuntimeClass": "gvisor"}
 
 
@@ -88,6 +90,9 @@ CASES: dict[str, Case] = {
     ),
     "modelPolicy.allowedModels": Case({}, {"modelPolicy": {"allowedModels": ["claude*"]}}),
     "imagePolicy.allowedRegistries": Case({}, {"imagePolicy": {"allowedRegistries": ["registry.example.com"]}}),
+    "lifecyclePolicy.deniedResources": Case(
+        {}, {"lifecyclePolicy": {"deniedResources": ["secrets"]}}, {"lifecycle": {"preRun": [HOOK], "rbac": [SECRETS]}}
+    ),
     "limits.maxTokens": Case({}, {"limits": {"maxTokens": 1000}}),
     "limits.maxFetches": Case({}, {"limits": {"maxFetches": 3}}),
     "limits.maxTurns": Case({}, {"limits": {"maxTurns": 3}}),
@@ -103,7 +108,6 @@ NOT_YET: dict[str, Any] = {
     "networkPolicy.allowDNS": True,
     "networkPolicy.allowEventBus": False,
     "modelPolicy.allowedNamespaces": ["models"],
-    "lifecyclePolicy.deniedResources": ["secrets"],
 }
 """With a value that changes nothing, and has to be warned of."""
 ELSEWHERE = {

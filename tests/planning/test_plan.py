@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from sympozium_core.contracts.network import network_digest
-from sympozium_core.contracts.plan import RunPlan, run_plan_from_json, to_json
+from sympozium_core.contracts.plan import RunPlan, to_json
+from sympozium_core.contracts.plan_reading import run_plan_from_json
 from sympozium_core.contracts.sandbox import ALL_PROMISES
 from sympozium_core.errors import Refused
 from sympozium_core.hooks import PlanPatch
@@ -178,7 +179,6 @@ def test_skill_parameters_become_environment(inputs: Make) -> None:
 @pytest.mark.parametrize(
     ("run", "instance", "field"),
     [
-        ({"lifecycle": {"preRun": [{"name": "a", "image": "b"}]}}, {}, "spec.lifecycle"),
         ({"mode": "server"}, {}, "spec.mode"),
         ({"agentSandbox": {"enabled": True, "runtimeClass": "gvisor"}}, {}, "spec.agentSandbox"),
         ({"env": {"A": "b"}}, {}, "spec.env"),
@@ -215,7 +215,7 @@ def test_what_a_cluster_has_is_not_refused_there(inputs: Make, cluster: SandboxF
     with pytest.raises(Refused) as refused:
         make_plan(inputs(run=asked))
     assert len(refused.value.causes) == 3
-    for never in ({"lifecycle": {"preRun": [{"name": "a", "image": "b"}]}}, {"env": {"A": "b"}}, {"mode": "server"}):
+    for never in ({"env": {"A": "b"}}, {"mode": "server"}):
         with pytest.raises(Refused):
             make_plan(inputs(run=never, sandbox=cluster))
 

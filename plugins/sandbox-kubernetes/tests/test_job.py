@@ -33,6 +33,25 @@ SHELL = Container("skill-shell", "skill", ("python3", "-P", "-m", "sympozium_ski
 
 PLAIN = PodPlan((BRIDGE, AGENT, SHELL), namespace="team-a")
 
+HOOK = PodPlan(
+    (
+        Container(
+            "hook",
+            "hook",
+            ("kubectl", "get"),
+            args=("pods", "$(HOME)"),
+            image="registry.example.com/kubectl:1",
+            env={"HOOK_NAME": "look", "SYMPOZIUM_POD": "forged"},
+            workspace=True,
+            kubernetes=True,
+        ),
+    ),
+    namespace="team-a",
+    network="api-only",
+    workspace_claim="run-1",
+    account="run-1--hooks",
+)
+
 FULL = PodPlan(
     (
         Container("agent", "agent", image="registry.example.com/own-agent:2.1", workspace=True, skills=True),
@@ -72,7 +91,7 @@ def pod(job: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize(("name", "plan"), [("plain", PLAIN), ("full", FULL)])
+@pytest.mark.parametrize(("name", "plan"), [("plain", PLAIN), ("full", FULL), ("hook", HOOK)])
 def test_the_job_is_the_one_written_down(name: str, plan: PodPlan) -> None:
     """Set WRITE_GOLDEN=1 to write it anew, and read what changed."""
     job = json.loads(json.dumps(render("run-7b0c-1", plan, BUS, SETTINGS)))
@@ -154,6 +173,24 @@ def test_a_pod_that_is_less_is_found_out(path: tuple[Any, ...], value: Any, viol
     assert violation in found
 
 
+def test_a_hook_is_a_restricted_pod_whose_token_is_kubernetes_own() -> None:
+    spec = pod(render("run-7b0c-pre-1", HOOK, BUS, SETTINGS))
+    assert restricted_violations(spec) == []
+    assert (spec["serviceAccountName"], spec["automountServiceAccountToken"]) == ("run-1--hooks", False)
+    assert spec["hostAliases"] == [], "it has no bus"
+    without = replace(HOOK, containers=(replace(HOOK.containers[0], kubernetes=False),), account="", workspace_claim="")
+    spec = pod(render("run-7b0c-pre-1", without, BUS, SETTINGS))
+    assert spec["serviceAccountName"] == "default"
+    assert {kind for volume in spec["volumes"] for kind in volume if kind != "name"} == {"emptyDir"}
+
+
+def test_an_agent_of_a_run_with_hooks_has_their_workspace_and_no_token() -> None:
+    spec = pod(render("run-7b0c-1", replace(PLAIN, workspace_claim="run-1"), BUS, SETTINGS))
+    volume = next(volume for volume in spec["volumes"] if volume["name"] == "workspace")
+    assert volume == {"name": "workspace", "persistentVolumeClaim": {"claimName": "run-1"}}
+    assert "terminationMessagePath" not in spec["containers"][0]
+
+
 @given(any_plan())
 def test_volumes_are_apart(plan: PodPlan) -> None:
     spec = pod(render("run-7b0c-1", plan, BUS, SETTINGS))
@@ -212,8 +249,10 @@ def test_a_plan_decides_nothing_about_the_bridge() -> None:
     [
         (replace(PLAIN, namespace=""), "namespace ''"),
         (replace(PLAIN, namespace="A"), "namespace 'A'"),
-        (replace(PLAIN, containers=(BRIDGE,)), "0 agents and 1 bridges"),
+        (replace(PLAIN, containers=(BRIDGE,)), "0 agents or hooks and 1 bridges"),
         (replace(PLAIN, containers=(AGENT, replace(AGENT, name="second"))), "2 agents"),
+        (replace(PLAIN, containers=(AGENT, *HOOK.containers)), "2 agents or hooks"),
+        (replace(HOOK, containers=(replace(HOOK.containers[0], image=""),)), "hook 'hook' has no image"),
         (replace(PLAIN, containers=(AGENT, SHELL, SHELL)), "two containers .* 'skill-shell'"),
         (replace(PLAIN, containers=(AGENT, replace(SHELL, name="Up"))), "container name 'Up'"),
         (replace(PLAIN, containers=(AGENT, replace(SHELL, command=()))), "'skill-shell' has no image"),

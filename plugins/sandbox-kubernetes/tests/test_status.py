@@ -42,6 +42,33 @@ def pod(
     }
 
 
+def hook_pod(ended: dict[str, Any]) -> dict[str, Any]:
+    container = {"name": "hook", "terminationMessagePath": "/ipc/control/skip"}
+    return {
+        "metadata": {"name": "p"},
+        "spec": {"nodeName": "n", "containers": [container]},
+        "status": {"phase": "Succeeded", "containerStatuses": [{"name": "hook", "restartCount": 0, "state": ended}]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("ended", "expected"),
+    [
+        (terminated(0), ContainerStatus("ended", 0)),
+        (terminated(0, message=" Nothing to do.\n"), ContainerStatus("ended", 0, said="Nothing to do.")),
+        (terminated(0, message="é" * 4000), ContainerStatus("ended", 0, said="é" * 2048)),
+        (terminated(2, message="boom"), ContainerStatus("ended", 2, message="boom")),
+    ],
+)
+def test_what_a_hook_says_counts_when_it_succeeded(ended: dict[str, Any], expected: ContainerStatus) -> None:
+    assert pod_status(hook_pod(ended)).containers["hook"] == expected
+
+
+def test_an_agent_says_nothing_by_its_termination_message() -> None:
+    status = pod_status(pod("Succeeded", {"state": terminated(0, message="skip, please")}))
+    assert status.containers["agent"].said == ""
+
+
 UP = state(running={})
 CREATING = state(waiting={"reason": "ContainerCreating"})
 

@@ -8,8 +8,9 @@ from typing import Any
 from sympozium_core.clock import rfc3339
 from sympozium_core.contracts.cluster import Conflict, NotFound, Object
 from sympozium_core.contracts.sandbox import NoRoom
-from sympozium_core.controllers.agentrun import identity, pod_ready
+from sympozium_core.controllers.agentrun import hooks, identity, pod_ready, workspace_claims
 from sympozium_core.controllers.agentrun.context import INDEX_UID, RunContext
+from sympozium_core.controllers.agentrun.hook_record import PRE, planned
 from sympozium_core.controllers.agentrun.status import is_current_pod, status_of, write_status
 from sympozium_core.errors import Permanent
 from sympozium_core.names import Phase
@@ -26,7 +27,7 @@ def pod_id(run: Mapping[str, Any], attempt: int) -> str:
 
 
 def pods_of(run: Mapping[str, Any]) -> list[str]:
-    """Ids of the pods of all attempts, oldest first."""
+    """Ids of the pods of hooks and of all attempts, in the order in which they run."""
     return [str(pod) for pod in status_of(run).get("pods") or []]
 
 
@@ -44,8 +45,12 @@ async def claim(context: RunContext, run: Object, stamp: Mapping[str, Any]) -> O
     `stamp` is what else of its status is to be written. The pod is a warm one where one of the run's plan waits; writing its id is what assigns it.
     """
     now = context.clock.now()
-    plan = await context.plans.load(run["metadata"]["uid"])
-    pod = context.warm.take(plan.pod) or pod_id(run, 1)
+    uid = run["metadata"]["uid"]
+    plan = await context.plans.load(uid)
+    around = planned(uid, plan)
+    first = [entry["pod"] for entry in around if entry["phase"] == PRE]
+    # A warm pod has a workspace already, and one that is kept warm after a run with hooks would serve nobody.
+    pod = (None if around else context.warm.take(plan.pod)) or pod_id(run, 1)
     try:
         return await write_status(
             context.cluster,
@@ -53,9 +58,10 @@ async def claim(context: RunContext, run: Object, stamp: Mapping[str, Any]) -> O
             {
                 **stamp,
                 "phase": Phase.PENDING,
-                "attempt": 1,
+                "attempt": 0 if first else 1,  # none before the agent has its turn
                 "pod": pod,
-                "pods": [pod],
+                "pods": [*first, pod],
+                "hooks": around or None,
                 "startedAt": rfc3339(now),
                 "startedAtSeconds": now,
                 "queuePosition": None,
@@ -76,6 +82,7 @@ async def start(context: RunContext, run: Object) -> Result | None:
             f"the run was planned for sandbox {plan.sandbox!r}, and this server runs {context.sandbox_name!r}",
             hint=f"start the server with --sandbox {plan.sandbox}, or create the run again",
         )
+    await hooks.settle(context, run)
     if context.network is not None:
         await context.network.ensure(plan.pod)
     await identity.ensure(context, run, plan)
@@ -84,6 +91,7 @@ async def start(context: RunContext, run: Object) -> Result | None:
     await together((announced, context.runs.wait_until(run["metadata"]["resourceVersion"])))
     earlier = [other for other in pods_of(run) if other != pod]
     try:
+        await workspace_claims.ensure(context, run)
         await context.sandbox.start(pod, plan.pod, workspace_of=earlier[-1] if earlier else "")
     except NoRoom as refusal:
         await pod_ready.refused(context, run, refusal)

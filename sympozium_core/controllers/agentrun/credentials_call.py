@@ -19,9 +19,10 @@ from sympozium_core.contracts.cluster import ApiError, Invalid, NotFound, Object
 from sympozium_core.contracts.plan import Identity, RunPlan
 from sympozium_core.controllers.agentrun import attempts
 from sympozium_core.controllers.agentrun.context import RunContext
-from sympozium_core.controllers.agentrun.rights import account_name, secret_name
+from sympozium_core.controllers.agentrun.rights import secret_name
 from sympozium_core.controllers.agentrun.start_call import QUEUE
 from sympozium_core.errors import Permanent, Temporary
+from sympozium_core.planning.identities import account_name
 from sympozium_core.planning.sidecars import container_name
 
 SHORTEST = 600

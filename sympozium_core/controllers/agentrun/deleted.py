@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sympozium_core.contracts.cluster import Object
-from sympozium_core.controllers.agentrun import attempts, identity
+from sympozium_core.controllers.agentrun import attempts, identity, workspace_claims
 from sympozium_core.controllers.agentrun.context import RunContext
 from sympozium_core.controllers.agentrun.status import Stage, phase_of, stage_of, status_of
 from sympozium_core.names import FINALIZER_RUN, Phase, Reason
@@ -19,6 +19,7 @@ async def remove(context: RunContext, run: Object) -> Result | None:
     uid = run["metadata"]["uid"]
     if not status_of(run).get("cleaned"):
         await identity.revoke(context, run)
+        await identity.revoke_hooks(context, run)
     if stage_of(run) is Stage.PLACED:
         await context.journals.say(uid, {"type": "cancel", "because": DELETED})
         await context.sandbox.stop(str(status_of(run)["pod"]), grace=context.settings.stop_grace)
@@ -30,6 +31,7 @@ async def remove(context: RunContext, run: Object) -> Result | None:
     for pod in attempts.pods_of(run):
         await context.revoke(pod)
         await context.sandbox.remove(pod)
+    await workspace_claims.remove(context, run)
     await context.journals.forget(uid)
     await context.plans.forget(uid)
     await remove_finalizer(context.cluster, AGENT_RUN, run, FINALIZER_RUN)

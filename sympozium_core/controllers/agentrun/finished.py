@@ -9,8 +9,9 @@ from typing import Any
 
 from sympozium_core.clock import rfc3339
 from sympozium_core.contracts.cluster import ApiError, NotFound, Object
-from sympozium_core.controllers.agentrun import attempts, identity, waiting
+from sympozium_core.controllers.agentrun import attempts, identity, waiting, workspace_claims
 from sympozium_core.controllers.agentrun.context import INDEX_INSTANCE, RunContext, instance_key
+from sympozium_core.controllers.agentrun.hook_record import closed
 from sympozium_core.controllers.agentrun.outcome import Outcome
 from sympozium_core.controllers.agentrun.status import conditions, status_of, write_status
 from sympozium_core.names import Phase
@@ -26,13 +27,15 @@ async def end(context: RunContext, run: Object, outcome: Outcome) -> Result | No
     uid = run["metadata"]["uid"]
     try:
         await identity.revoke(context, run)
+        await identity.revoke_hooks(context, run)
     except ApiError as error:
         log.warning("the rights of run %s outlive its end a little: %s", uid, error)
     now = context.clock.now()
     usage = {**(await context.journals.read(uid)).usage, "durationMs": 0}
     started = status_of(run).get("startedAtSeconds")
     if isinstance(started, int | float):
-        usage["durationMs"] = int((now - started) * 1000)
+        ended = (status_of(run).get("outcome") or {}).get("atSeconds") or now
+        usage["durationMs"] = int((ended - started) * 1000)
     run = await write_status(
         context.cluster,
         run,
@@ -40,13 +43,15 @@ async def end(context: RunContext, run: Object, outcome: Outcome) -> Result | No
             "phase": outcome.phase,
             "reason": outcome.reason,
             "message": outcome.message or None,
-            "error": outcome.message or None,
+            "error": (outcome.message or None) if outcome.phase is not Phase.SUCCEEDED else None,
             "result": outcome.response or None,
             "resultArtifact": outcome.artifact or None,
             "resultSize": outcome.size or None,
             "completedAt": rfc3339(now),
             "tokenUsage": usage,
             "queuePosition": None,
+            "outcome": None,
+            "hooks": closed(run, now),
             "conditions": conditions(
                 waiting.over(run, context.clock),
                 "Complete",
@@ -58,7 +63,7 @@ async def end(context: RunContext, run: Object, outcome: Outcome) -> Result | No
         },
     )
     if outcome.phase is Phase.SUCCEEDED:
-        context.normal(run, outcome.reason, f"finished in {usage.get('durationMs', 0) / 1000:.1f} s")
+        context.normal(run, outcome.reason, outcome.message or f"finished in {usage.get('durationMs', 0) / 1000:.1f} s")
     else:
         context.warning(run, outcome.reason, outcome.message)
     await context.runs.wait_until(run["metadata"]["resourceVersion"])  # which has the run looked at again, to be cleaned
@@ -72,6 +77,7 @@ async def clean(context: RunContext, run: Object) -> Result | None:
     if status.get("cleaned"):
         return None
     await identity.revoke(context, run)
+    await identity.revoke_hooks(context, run)
     entry = {key: status.get(key) or "" for key in ("phase", "reason", "message")}
     await context.journals.say(run["metadata"]["uid"], {"type": "ended", **entry})
     pod = status.get("pod")
@@ -81,6 +87,7 @@ async def clean(context: RunContext, run: Object) -> Result | None:
         if run["spec"].get("cleanup") == "keep":
             await context.sandbox.stop(str(pod), grace=context.settings.stop_grace)
         await remove_pods(context, run)
+    await workspace_claims.remove(context, run)
     run = await write_status(context.cluster, run, {"cleaned": True})
     context.journals.let_go(run["metadata"]["uid"])
     await context.runs.wait_until(run["metadata"]["resourceVersion"])
@@ -89,9 +96,11 @@ async def clean(context: RunContext, run: Object) -> Result | None:
 
 
 async def remove_pods(context: RunContext, run: Mapping[str, Any]) -> None:
-    """Of every attempt, but for the last where it is kept."""
-    for pod in attempts.pods_of(run):
-        if pod != status_of(run).get("pod") or run["spec"].get("cleanup") != "keep":
+    """Of every attempt and hook, but for the last where it is kept: the agent's, and a later hook's, which has the workspace."""
+    pods = attempts.pods_of(run)
+    kept = {status_of(run).get("pod"), *pods[-1:]} if run["spec"].get("cleanup") == "keep" else set()
+    for pod in pods:
+        if pod not in kept:
             await context.sandbox.remove(pod)
 
 

@@ -1,15 +1,16 @@
-"""The rights of a run's skills: made before its pod, taken away at its end, and never left behind (`rights` says what they are made of)."""
+"""The rights of a run's skills and of its hooks: made before the pod that needs them, taken away behind it, and never left behind (`rights` says
+what they are made of)."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from sympozium_core import names
-from sympozium_core.contracts.builtin_kinds import SECRET
+from sympozium_core.contracts.builtin_kinds import SECRET, SERVICE_ACCOUNT
 from sympozium_core.contracts.cluster import (
     AlreadyExists,
     ApiError,
@@ -21,11 +22,12 @@ from sympozium_core.contracts.cluster import (
     ResourceType,
     metadata,
 )
-from sympozium_core.contracts.plan import RunPlan
+from sympozium_core.contracts.plan import AccessRule, Identity, RunPlan
 from sympozium_core.controllers.agentrun.context import RunContext
 from sympozium_core.controllers.agentrun.rights import BINDINGS, ROLES, Made, objects, owner_secret, run_of, uid_of
 from sympozium_core.controllers.agentrun.status import phase_of, status_of
 from sympozium_core.errors import Permanent, Temporary
+from sympozium_core.reconcile.owner import owner_reference
 from sympozium_core.reconcile.together import together
 from sympozium_core.resources.kinds import AGENT_RUN
 
@@ -44,20 +46,34 @@ async def ensure(context: RunContext, run: Mapping[str, Any], plan: RunPlan) -> 
     if not plan.identities:
         return
     context.revoked.drop(plan.uid)
-    try:
+    with _refusals(context, run, "skills", "skillConfig.<skill>.namespaces may name only what exists"):
         secret = await _make(context.cluster, SECRET, owner_secret(run))
-        made = [made for identity in plan.identities for made in objects(run, identity, secret)]
+        owner = owner_reference(SECRET, secret, controller=False, block=False)
+        made = [made for identity in plan.identities for made in objects(run, identity, owner)]
         await together(_make(context.cluster, kind, obj) for kind, obj in made)
+
+
+async def ensure_hooks(context: RunContext, run: Mapping[str, Any], plan: RunPlan) -> None:
+    """The same for the hooks, while one of them runs. The run itself owns what is made: its skills' Secret may be gone by then."""
+    if plan.hook_identity is None:
+        return
+    with _refusals(context, run, "hooks", "its namespace is on its way out"):
+        made = list(objects(run, plan.hook_identity, owner_reference(AGENT_RUN, run, controller=False, block=False)))
+        await together(_make(context.cluster, kind, obj) for kind, obj in made)
+
+
+@contextmanager
+def _refusals(context: RunContext, run: Mapping[str, Any], whose: str, hint: str) -> Iterator[None]:
+    """What the API server has against the rights, as `ensure` raises it."""
+    try:
+        yield
     except Forbidden as error:
-        context.warning(run, "RightsRefused", f"the rights of the run's skills cannot be made: {error.message}")
+        context.warning(run, "RightsRefused", f"the rights of the run's {whose} cannot be made: {error.message}")
         raise Temporary(error.message, after=REFUSED_AGAIN) from error
     except NotFound as error:
-        raise Permanent(
-            f"the rights of the run's skills cannot be made: {error.message}",
-            hint="skillConfig.<skill>.namespaces may name only what exists",
-        ) from error
+        raise Permanent(f"the rights of the run's {whose} cannot be made: {error.message}", hint=hint) from error
     except Invalid as error:
-        raise Permanent(f"the API server does not take the rights of the run's skills: {error.message}") from error
+        raise Permanent(f"the API server does not take the rights of the run's {whose}: {error.message}") from error
 
 
 async def revoke(context: RunContext, run: Mapping[str, Any]) -> None:
@@ -71,6 +87,18 @@ async def revoke(context: RunContext, run: Mapping[str, Any]) -> None:
     await _gone(context.cluster, SECRET, secret)
     await together(_gone(context.cluster, kind, obj) for kind, obj in made if kind in ROLES and not _is_owned(run, obj))
     context.revoked.put(uid, True)
+
+
+async def revoke_hooks(context: RunContext, run: Mapping[str, Any]) -> None:
+    """Takes the hooks' rights away: the binding, then account and role. Idempotent, and nothing for a run whose hooks have none."""
+    if not status_of(run).get("hookRights"):
+        return
+    some = Identity(
+        "", (AccessRule((), (), ()),), (), (run["metadata"]["namespace"],)
+    )  # which rights they are makes no difference
+    made = list(objects(run, some, owner_reference(AGENT_RUN, run, controller=False, block=False)))
+    await together(_gone(context.cluster, kind, obj) for kind, obj in made if kind in BINDINGS)
+    await together(_gone(context.cluster, kind, obj) for kind, obj in made if kind in (*ROLES, SERVICE_ACCOUNT))
 
 
 async def keep_swept(context: RunContext, every: float = SWEEP_SECONDS) -> None:
@@ -101,7 +129,7 @@ async def _made_for(context: RunContext, run: Mapping[str, Any], secret: Object)
         plan = await context.plans.load(uid)
     except Permanent:
         return await _labelled(context.cluster, f"{names.LABEL_RUN_UID}={uid}")
-    nobody = {**secret, "metadata": {**metadata(secret), "uid": ""}}
+    nobody = owner_reference(SECRET, {**secret, "metadata": {**metadata(secret), "uid": ""}}, controller=False, block=False)
     return [made for identity in plan.identities for made in objects(run, identity, nobody)]
 
 

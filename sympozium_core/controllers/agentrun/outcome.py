@@ -49,6 +49,10 @@ def from_result(entry: Mapping[str, Any]) -> Outcome:
     )
 
 
+def was_evicted(status: PodStatus) -> bool:
+    return status.message.startswith(_EVICTED)
+
+
 def from_pod(status: PodStatus, attempts: int) -> Outcome:
     """A pod that is gone without a result, after the last attempt."""
     worst = status.worst()
@@ -59,7 +63,7 @@ def from_pod(status: PodStatus, attempts: int) -> Outcome:
     how, reason = "the pod vanished", Reason.INFRASTRUCTURE_ERROR
     if status.message:
         how = status.message
-        reason = Reason.EVICTED if status.message.startswith(_EVICTED) else reason
+        reason = Reason.EVICTED if was_evicted(status) else reason
     elif worst is not None:
         code = worst.exit_code or 0
         ended = f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -54,7 +54,7 @@ def _decide(context: RunContext, run: Object, inputs: RunInputs) -> RunPlan:
 
 
 def _stamp(context: RunContext, inputs: RunInputs, made: RunPlan) -> Mapping[str, Any]:
-    """What holds from here on, whatever becomes of the resources. `network` and `identities` say what has to go with the run."""
+    """What holds from here on, whatever becomes of the resources. `network`, `identities` and their like say what has to go with the run."""
     tools = to_json(made.tools)
     return {
         "effectivePolicy": {
@@ -69,6 +69,9 @@ def _stamp(context: RunContext, inputs: RunInputs, made: RunPlan) -> Mapping[str
         "planDigest": digest(to_json(made)),
         "sandbox": made.sandbox,
         "network": network_digest(made.pod) if context.network is not None else None,
+        "hookNetwork": network_digest(made.hooks[0].pod) if made.hooks and context.network is not None else None,
+        "hookRights": True if made.hook_identity is not None else None,
+        "workspaceClaim": made.pod.workspace_claim or None,
         "identities": [identity.skill for identity in made.identities] or None,
     }
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from sympozium_core.contracts.cluster import Object
-from sympozium_core.controllers.agentrun import deleted, finished, pending, queued, running
+from sympozium_core.controllers.agentrun import after, before, deleted, finished, pending, queued, running
 from sympozium_core.controllers.agentrun.context import RunContext
+from sympozium_core.controllers.agentrun.hook_record import before_agent
 from sympozium_core.controllers.agentrun.outcome import Outcome
 from sympozium_core.controllers.agentrun.status import Stage, phase_of, stage_of, status_of
 from sympozium_core.errors import Permanent
@@ -41,7 +42,7 @@ async def reconcile(context: RunContext, key: Key) -> Result:
         case Stage.WAITING:
             step = BEFORE[phase_of(run)]
         case Stage.PLACED:
-            step = running.tend
+            step = after.tend if after.under_way(run) else before.tend if before_agent(run) else running.tend
         case Stage.ENDED:
             step = finished.clean
     return await step(context, run) or DONE
@@ -61,7 +62,8 @@ def concerns(old: View | None, new: View | None) -> bool:
 def can_wait(run: View) -> bool:
     """Whether all that is left is to clean behind a run. Its rights do not wait, nor does whoever deletes it."""
     status, deleted = status_of(run), run["metadata"].get("deletionTimestamp")
-    return stage_of(run) is Stage.ENDED and not deleted and not status.get("identities")
+    rights = status.get("identities") or status.get("hookRights")
+    return stage_of(run) is Stage.ENDED and not deleted and not rights
 
 
 async def give_up(context: RunContext, found: View, error: Permanent) -> None:
@@ -69,4 +71,5 @@ async def give_up(context: RunContext, found: View, error: Permanent) -> None:
     if found["metadata"].get("deletionTimestamp") or stage_of(found) is Stage.ENDED:
         return
     reason = next((reason for reason in Reason if reason == error.reason), Reason.INFRASTRUCTURE_ERROR)
-    await finished.end(context, dict(found), Outcome(Phase.FAILED, reason, str(error)))
+    outcome = Outcome(Phase.FAILED, reason, str(error))
+    await finished.end(context, dict(found), await after.outcome_of(context, found) if after.under_way(found) else outcome)

@@ -6,7 +6,8 @@ import json
 from collections.abc import AsyncIterator
 
 from sympozium_core.contracts.bus import Bus
-from sympozium_core.contracts.plan import RunPlan, run_plan_from_json, to_json
+from sympozium_core.contracts.plan import RunPlan, to_json
+from sympozium_core.contracts.plan_reading import run_plan_from_json
 from sympozium_core.errors import Permanent
 from sympozium_core.recent import Recent
 

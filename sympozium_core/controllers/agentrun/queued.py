@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from sympozium_core.contracts.cluster import Object
-from sympozium_core.controllers.agentrun import attempts, finished
+from sympozium_core.controllers.agentrun import attempts, before, finished
 from sympozium_core.controllers.agentrun.context import RunContext
 from sympozium_core.controllers.agentrun.line import position
 from sympozium_core.controllers.agentrun.outcome import cancelled
@@ -38,6 +38,6 @@ async def _start(context: RunContext, run: Object, stamp: Mapping[str, Any]) -> 
     context.claiming.add(uid)
     try:
         claimed = await attempts.claim(context, run, stamp)
-        return await attempts.start(context, claimed) if claimed is not None else Result(requeue_after=AGAIN)
+        return await before.start(context, claimed) if claimed is not None else Result(requeue_after=AGAIN)
     finally:
         context.claiming.discard(uid)

@@ -7,7 +7,6 @@ ends them all. What cannot be owned from there, because it is in another namespa
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -22,27 +21,19 @@ from sympozium_core.contracts.builtin_kinds import (
 )
 from sympozium_core.contracts.cluster import Object, ResourceType, metadata
 from sympozium_core.contracts.plan import AccessRule, Identity
+from sympozium_core.planning.identities import account_name
 from sympozium_core.reconcile.owner import owner_reference
 from sympozium_core.resources import object_names
 from sympozium_core.resources.faults import Fault
 from sympozium_core.resources.kinds import AGENT_RUN
 
 BINDINGS, ROLES = (ROLE_BINDING, CLUSTER_ROLE_BINDING), (ROLE, CLUSTER_ROLE)
-NAME_LIMIT = 63
 
 Made = tuple[ResourceType, Object]
 
 
 def secret_name(uid: str) -> str:
     return f"run-{uid}"
-
-
-def account_name(uid: str, skill: str) -> str:
-    """Of the skill's ServiceAccount, and of its roles and bindings: never longer than a label, never the same for two skills."""
-    name = f"run-{uid}-{skill}"
-    if len(name) <= NAME_LIMIT:
-        return name
-    return f"{name[: NAME_LIMIT - 9].rstrip('-.')}-{hashlib.sha256(skill.encode()).hexdigest()[:8]}"
 
 
 def owner_secret(run: Mapping[str, Any]) -> Object:
@@ -56,11 +47,10 @@ def owner_secret(run: Mapping[str, Any]) -> Object:
     )
 
 
-def objects(run: Mapping[str, Any], identity: Identity, secret: Object) -> Iterator[Made]:
-    """Of one skill, in the order in which they can be made. `secret` is the owner as the cluster has it."""
+def objects(run: Mapping[str, Any], identity: Identity, owner: Mapping[str, Any]) -> Iterator[Made]:
+    """Of one skill, or of the hooks, in the order in which they can be made. `owner` is the reference to what owns those in the run's namespace."""
     home, name = run["metadata"]["namespace"], account_name(run["metadata"]["uid"], identity.skill)
     subjects = [{"kind": SERVICE_ACCOUNT.kind, "name": name, "namespace": home}]
-    owner = owner_reference(SECRET, secret, controller=False, block=False)
 
     def made(kind: ResourceType, namespace: str | None, **body: Any) -> Made:
         return kind, _object(kind, run, name, namespace, owner if namespace == home else None, **body)

@@ -8,7 +8,7 @@ from sympozium_core.contracts.bus import BusUnavailable, LimitReached
 from sympozium_core.contracts.cluster import Object
 from sympozium_core.contracts.plan import RunPlan
 from sympozium_core.contracts.sandbox import PodStatus
-from sympozium_core.controllers.agentrun import attempts, finished, identity, pod_ready, tightening, waiting
+from sympozium_core.controllers.agentrun import after, attempts, finished, identity, pod_ready, tightening, waiting
 from sympozium_core.controllers.agentrun.context import RunContext
 from sympozium_core.controllers.agentrun.journal import Record
 from sympozium_core.controllers.agentrun.outcome import (
@@ -39,7 +39,7 @@ async def tend(context: RunContext, run: Object) -> Result | None:
     plan, record = await context.plans.load(uid), await context.journals.read(uid)
     if record.result is not None:
         run = await _tell_of_tools(context, run, plan, record)
-        return await finished.end(context, run, _told(context, run, plan, record, from_result(record.result)))
+        return await after.end(context, run, _told(context, run, plan, record, from_result(record.result)))
     if run["spec"].get("cancel"):
         return await stop(context, run, cancelled("cancelled on request"))
     left = attempts.deadline_of(run, plan.limits.timeout) + context.settings.deadline_grace - context.clock.now()
@@ -103,9 +103,8 @@ async def _tell_of_tools(context: RunContext, run: Object, plan: RunPlan, record
     started = record.started.get(int(status_of(run)["attempt"]))
     if started is None:
         return run
-    context.warm.replenish(
-        plan.pod
-    )  # now, when this pod is up and waits for its model: two starting at once would slow each other
+    if not plan.hooks:  # now, when this pod is up and waits for its model: two starting at once would slow each other
+        context.warm.replenish(plan.pod)
     trouble = [
         f"{each['tool']} is served by {', '.join(each['servers'])}: {each['chosen']} is the default"
         for each in started.get("conflicts") or []
@@ -132,10 +131,11 @@ async def stop(context: RunContext, run: Object, otherwise: Outcome) -> Result |
     await context.sandbox.stop(pod, grace=context.settings.stop_grace)
     result = (await context.journals.read(uid)).result
     if result is not None and result.get("status") == "success":
-        return await finished.end(context, run, from_result(result))
+        return await after.end(context, run, from_result(result))
     # Before the status: where the disk is full, it may be full of this pod.
-    await finished.remove_pods(context, run)
-    return await finished.end(context, run, otherwise)
+    if not after.to_come(run):
+        await finished.remove_pods(context, run)
+    return await after.end(context, run, otherwise)
 
 
 def _gone(status: PodStatus) -> bool:
@@ -170,7 +170,7 @@ async def _after_loss(context: RunContext, run: Object, status: PodStatus) -> Re
         return await attempts.next_attempt(context, run, "its pod ended with the server that ran it")
     losses = int(status_of(run).get("losses") or 0) + 1
     if losses >= MAX_LOSSES:
-        return await finished.end(context, run, taken_away(status, losses))
+        return await after.end(context, run, taken_away(status, losses))
     run = await write_status(context.cluster, run, {"losses": losses})
     return await attempts.next_attempt(context, run, status.message)
 
@@ -183,15 +183,15 @@ async def _after(context: RunContext, run: Object, status: PodStatus, plan: RunP
     # The bridge may have appended its result between our look at the journal and our look at the pod.
     record = await context.journals.read(run["metadata"]["uid"])
     if record.result is not None:
-        return await finished.end(context, run, _told(context, run, plan, record, from_result(record.result)))
+        return await after.end(context, run, _told(context, run, plan, record, from_result(record.result)))
     if status.lost:
         return await _after_loss(context, run, status)
     failures = int(status_of(run).get("failures") or 0) + 1
     outcome = from_pod(status, failures)
     if record.exceeded:  # another pod would get no answer either
-        return await finished.end(context, run, out_of_budget(outcome, record.exceeded))
+        return await after.end(context, run, out_of_budget(outcome, record.exceeded))
     worst = status.worst()
     if failures >= plan.limits.max_attempts or (worst is not None and worst.out_of_memory):
-        return await finished.end(context, run, outcome)
+        return await after.end(context, run, outcome)
     run = await write_status(context.cluster, run, {"failures": failures})
     return await attempts.next_attempt(context, run, outcome.message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from sympozium_core.bus import subjects
@@ -30,11 +31,12 @@ async def _answer(context: RunContext, request: CallRequest) -> Mapping[str, Any
     run = attempts.of_current_pod(context, uid, pod)
     attempt = int(status_of(run)["attempt"])
     plan = await tightening.plan_of(context, uid)
+    kept = context.sandbox.keeps_workspace or bool(plan.pod.workspace_claim)
     newest = await context.bus.last(subjects.journal(uid, subjects.POD))
     return {
-        "plan": to_json(plan),
+        "plan": to_json(replace(plan, hooks=(), hook_identity=None)),  # what its user gives a hook is no concern of this pod
         "attempt": attempt,
         "deadline": attempts.deadline_of(run, plan.limits.timeout),
         "lastPod": newest.sequence if newest is not None else 0,
-        "workspace": "new" if attempt == 1 else "kept" if context.sandbox.keeps_workspace else "lost",
+        "workspace": "new" if attempt == 1 else "kept" if kept else "lost",
     }

@@ -43,8 +43,9 @@ def stage_of(run: Mapping[str, Any]) -> Stage:
 
 
 def is_current_pod(run: Mapping[str, Any], pod: object) -> bool:
-    """Whether this is the id of the pod that the run has now."""
-    return stage_of(run) is Stage.PLACED and status_of(run).get("pod") == pod
+    """Whether this is the id of the pod that the run's agent has now: none once its outcome is known."""
+    status = status_of(run)
+    return stage_of(run) is Stage.PLACED and status.get("outcome") is None and status.get("pod") == pod
 
 
 def conditions(run: Mapping[str, Any], type: str, value: bool, reason: str, message: str, clock: Clock) -> list[Any]:

@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from sympozium_core.contracts.cluster import Invalid, Object
-from sympozium_core.contracts.plan import Limits, RunPlan, ToolPolicy, digest, to_json, tool_policy_from_json
+from sympozium_core.contracts.plan import Limits, RunPlan, ToolPolicy, digest, to_json
+from sympozium_core.contracts.plan_reading import tool_policy_from_json
 from sympozium_core.controllers.agentrun.context import INDEX_STAGE, RunContext
 from sympozium_core.controllers.agentrun.journal import Record
 from sympozium_core.controllers.agentrun.status import Stage, status_of, write_status

@@ -58,7 +58,7 @@ class BubblewrapSandbox(LocalSandbox):
             raise Permanent("the sandbox is not open")
         own = {"PATH": f"{Path(sys.executable).parent}:{_PATH}", "TMPDIR": "/tmp", "HOME": "/tmp"}
         spec = self.plain_spec(files, pod_id, container, own, cwd=files.root)
-        command = list(container.command)
+        command = [*container.command, *container.args]
         if container.role == "agent":
             command = [
                 sys.executable,

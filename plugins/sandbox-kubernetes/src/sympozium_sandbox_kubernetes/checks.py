@@ -11,6 +11,8 @@ from sympozium_core.errors import Permanent
 from sympozium_sandbox_kubernetes.settings import Settings
 from sympozium_sandbox_kubernetes.volumes import TAKEN
 
+MAIN = ("agent", "hook")
+"""Roles of the one container that a pod is for: it ends the pod."""
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
@@ -25,11 +27,12 @@ def check_plan(plan: PodPlan, settings: Settings) -> None:
     if not is_label(plan.namespace):
         raise Permanent(f"namespace {plan.namespace[:80]!r} is not a DNS label", hint="a pod on a cluster needs one")
     _check_names(each.name for each in plan.containers)
-    agents = [each.name for each in plan.containers if each.role == "agent"]
+    mains = [each.name for each in plan.containers if each.role in MAIN]
     bridges = [each.name for each in plan.containers if each.role == "bridge"]
-    if len(agents) != 1 or len(bridges) > 1:
+    if len(mains) != 1 or len(bridges) > 1:
         raise Permanent(
-            f"the plan has {len(agents)} agents and {len(bridges)} bridges", hint="one agent, and at most one bridge"
+            f"the plan has {len(mains)} agents or hooks and {len(bridges)} bridges",
+            hint="one agent or one hook, and at most one bridge",
         )
     for container in plan.containers:
         image_of(container, settings)
@@ -40,8 +43,10 @@ def image_of(container: Container, settings: Settings) -> str:
     """Raises Permanent for a container that nothing starts."""
     if container.image:
         return container.image
-    if container.role != "skill":
+    if container.role in ("agent", "bridge"):
         return settings.runner_image
+    if container.role == "hook":
+        raise Permanent(f"hook {container.name!r} has no image", hint="give the hook an image")
     if container.command and settings.skill_image:
         return settings.skill_image
     lacks = "no image for Python skills is configured" if container.command else "it has no command either"

@@ -1,4 +1,5 @@
-"""The containers of a pod: the agent is the one that it is for; bridge and skills are native sidecars, which start before it and end after it."""
+"""The containers of a pod: the agent, or the hook, is the one that it is for; bridge and skills are native sidecars, which start before it and
+end after it."""
 
 from __future__ import annotations
 
@@ -11,14 +12,14 @@ from sympozium_core.contracts.plan import Container, PodPlan, Resources
 from sympozium_core.ipc.layout import MODEL_PORT
 from sympozium_core.ipc.watch import ENV_POLLING
 from sympozium_sandbox_kubernetes import security, volumes
-from sympozium_sandbox_kubernetes.checks import image_of
+from sympozium_sandbox_kubernetes.checks import MAIN, image_of
 from sympozium_sandbox_kubernetes.network import Bus
 from sympozium_sandbox_kubernetes.settings import Settings
 
 _MI = 1024 * 1024
 _BRIDGE = Resources(cpu=1.0, memory=384 * _MI)
 """Whatever the plan says: it is ours, and holds an attempt's artifacts in memory on their way."""
-_DISK: Mapping[str, str] = {"agent": "3Gi", "bridge": "512Mi", "skill": "1Gi"}
+_DISK: Mapping[str, str] = {"agent": "3Gi", "bridge": "512Mi", "skill": "1Gi", "hook": "1Gi"}
 """Ephemeral storage. The pod's is their sum, and holds workspace, temporary files and logs."""
 _CPU_SHARE, _MEMORY_SHARE = 10, 4
 """What part of its limit is set aside for a container: an agent mostly waits for its model."""
@@ -26,11 +27,11 @@ _CPU_SHARE, _MEMORY_SHARE = 10, 4
 
 def rendered(pod_id: str, plan: PodPlan, bus: Bus, settings: Settings) -> Object:
     """Part of the pod's spec."""
-    agent = next(each for each in plan.containers if each.role == "agent")
-    sidecars = [each for each in plan.containers if each.role != "agent"]
+    main = next(each for each in plan.containers if each.role in MAIN)
+    sidecars = [each for each in plan.containers if each is not main]
     # The first to start is the last to stop: without its bridge a pod has nobody to hand its result to.
     sidecars.sort(key=lambda each: each.role != "bridge")
-    spec: Object = {"containers": [_container(pod_id, agent, plan, bus, settings)]}
+    spec: Object = {"containers": [_container(pod_id, main, plan, bus, settings)]}
     if sidecars:
         spec["initContainers"] = [
             {**_container(pod_id, each, plan, bus, settings), "restartPolicy": "Always"} for each in sidecars
@@ -52,13 +53,18 @@ def _container(pod_id: str, container: Container, plan: PodPlan, bus: Bus, setti
     }
     if container.command:
         found["command"] = [_literal(word) for word in container.command]
-    if not container.image:
+    if container.args:
+        found["args"] = [_literal(word) for word in container.args]
+    if container.role == "hook":
+        # Kept by the kubelet when the container ends, so that what a hook says needs nobody in its pod to carry it.
+        found["terminationMessagePath"] = volumes.SKIP
+    if container.role == "hook" or not container.image:
         found["workingDir"] = volumes.WORKSPACE if container.workspace else volumes.TMP
     return found
 
 
 def _environment(pod_id: str, container: Container, plan: PodPlan, bus: Bus) -> dict[str, str]:
-    """Paths and markers. Nothing of a run is here: a pod may be started before its run is known."""
+    """Paths and markers. Of an agent's pod nothing of its run is here: it may be started before its run is known."""
     own = {
         "HOME": volumes.TMP,
         "TMPDIR": volumes.TMP,

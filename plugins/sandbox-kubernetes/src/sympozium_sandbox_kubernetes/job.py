@@ -44,7 +44,7 @@ def _pod(pod_id: str, plan: PodPlan, bus: Bus, settings: Settings) -> Object:
     return {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": GRACE,
-        "serviceAccountName": "default",
+        "serviceAccountName": plan.account or "default",
         "automountServiceAccountToken": False,
         "shareProcessNamespace": False,
         "securityContext": security.of_pod(),

@@ -43,7 +43,8 @@ def rendered(plan: PodPlan, bus: Bus) -> Object:
 
 
 def _aliases(plan: PodPlan, bus: Bus) -> list[Object]:
-    known: dict[str, list[str]] = {address: [bus.host] for address in bus.addresses}
+    reaches_bus = plan.network in ("bus", "api")
+    known: dict[str, list[str]] = {address: [bus.host] for address in bus.addresses} if reaches_bus else {}
     for rule in plan.egress:
         for cidr in rule.cidrs:
             network = _network(cidr)

@@ -8,6 +8,8 @@ from typing import Any
 
 from sympozium_core.contracts.cluster import metadata
 from sympozium_core.contracts.sandbox import ContainerStatus, PodStatus
+from sympozium_core.ipc.layout import MAX_SKIP
+from sympozium_sandbox_kubernetes.volumes import SKIP
 
 View = Mapping[str, Any]
 
@@ -95,7 +97,9 @@ def _agent_status(pod: View) -> View:
 def _containers(pod: View) -> dict[str, ContainerStatus]:
     status = pod.get("status") or {}
     seen = {each["name"]: each for each in _statuses(status)}
-    found = {name: _container(seen.get(name, {})) for name in _names(pod)}
+    spec = pod.get("spec") or {}
+    hooks = [each["name"] for each in spec.get("containers") or () if each.get("terminationMessagePath") == SKIP]
+    found = {name: _container(seen.get(name, {}), hook=name in hooks) for name in _names(pod)}
     return _in_order(pod, found)
 
 
@@ -109,15 +113,19 @@ def _statuses(status: View) -> Iterable[View]:
     yield from status.get("initContainerStatuses") or ()
 
 
-def _container(status: View) -> ContainerStatus:
+def _container(status: View, *, hook: bool) -> ContainerStatus:
     state = status.get("state") or {}
     ended = _end(status)
     if ended is not None:
         code = int(ended.get("exitCode") or 0)
         # What a signal ended has 128 and its number; a program that ends with such a code of its own cannot be told from it.
         signalled = 128 < code <= 128 + _SIGNALS
-        message = _cut(str(ended.get("message") or ""), MAX_MESSAGE)
-        return ContainerStatus("ended", 128 - code if signalled else code, ended.get("reason") == "OOMKilled", message)
+        text = str(ended.get("message") or "")
+        # On success the kubelet gives nothing but the file, which is what a hook has to say; after a failure it may be the log's end.
+        said = _cut(text.strip(), MAX_SKIP) if hook and not code else ""
+        message = "" if said else _cut(text, MAX_MESSAGE)
+        code = 128 - code if signalled else code
+        return ContainerStatus("ended", code, ended.get("reason") == "OOMKilled", message, said)
     return ContainerStatus("running" if "running" in state else "waiting")
 
 

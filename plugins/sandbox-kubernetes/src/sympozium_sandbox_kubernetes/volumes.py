@@ -8,6 +8,7 @@ from typing import Final
 from sympozium_core import names
 from sympozium_core.contracts.cluster import Object
 from sympozium_core.contracts.plan import Container, PodPlan
+from sympozium_core.ipc.layout import CONTROL_SKIP
 
 IPC, WORKSPACE, TMP, SKILLS = "/ipc", "/workspace", "/tmp", "/skills"
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -16,6 +17,13 @@ BRIDGE_VOLUMES, BRIDGE_CREDENTIALS, BRIDGE_BUS = "/volumes", "/credentials", "/v
 """The bridge's own: folders with one folder a container, and its token for the bus."""
 TAKEN: Final = (IPC, WORKSPACE, TMP, SKILLS, "/proc", "/sys", "/dev", "/var/run/secrets", "/run/secrets")
 """What a Secret may not cover."""
+
+SKIP: Final = f"{IPC}/{CONTROL_SKIP}"
+"""Where a hook says why its run is to end; a file of the kubelet's."""
+_ROOT_CA = "kube-root-ca.crt"
+"""The ConfigMap in every namespace by which pods know the API server."""
+_ACCOUNT_TOKEN_SECONDS = 3600
+"""The kubelet renews it in time; it ends with the pod anyway."""
 
 _IPC_SIZE = "128Mi"
 """In memory, and counted as memory of the container that writes. An attempt's artifacts are 64 MiB at most."""
@@ -37,12 +45,13 @@ def volumes(plan: PodPlan) -> list[Object]:
         if container.role != "bridge":
             found.append(_empty(_named("ipc", container), _IPC_SIZE, memory=True))
         if container.kubernetes:
-            found.append(_empty(_named("token", container), _TOKEN_SIZE, memory=True))
+            name = _named("token", container)
+            found.append(_account(name) if plan.account else _empty(name, _TOKEN_SIZE, memory=True))
         if container.secret:
             secret = {"secretName": container.secret, "defaultMode": _READABLE}
             found.append({"name": _named("secret", container), "secret": secret})
     if any(container.workspace for container in plan.containers):
-        found.append(_empty("workspace", _WORKSPACE_SIZE))
+        found.append(_workspace(plan.workspace_claim))
     if bridged or any(container.skills for container in plan.containers):
         found.append(_empty("skills", _SKILLS_SIZE))
     if bridged:
@@ -82,6 +91,24 @@ def _bus() -> Object:
     authority = {"path": "ca.crt", "fieldRef": {"fieldPath": f"metadata.annotations['{names.ANNOTATION_BUS_CA}']"}}
     sources = [{"serviceAccountToken": token}, {"downwardAPI": {"items": [authority]}}]
     return {"name": "bus", "projected": {"defaultMode": _READABLE, "sources": sources}}
+
+
+def _account(name: str) -> Object:
+    """As Kubernetes mounts an account's token by itself, and bound to the pod like that; but into one container alone."""
+    token = {"path": "token", "expirationSeconds": _ACCOUNT_TOKEN_SECONDS}
+    namespace = {"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}
+    sources = [
+        {"serviceAccountToken": token},
+        {"configMap": {"name": _ROOT_CA, "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [namespace]}},
+    ]
+    return {"name": name, "projected": {"defaultMode": _READABLE, "sources": sources}}
+
+
+def _workspace(claim: str) -> Object:
+    if not claim:
+        return _empty("workspace", _WORKSPACE_SIZE)
+    return {"name": "workspace", "persistentVolumeClaim": {"claimName": claim}}
 
 
 def _empty(name: str, size: str, *, memory: bool = False) -> Object:

@@ -32,6 +32,8 @@ class _Pod:
     containers: dict[str, ContainerStatus] = field(default_factory=dict)
     restored: bool = False
     """Left by an earlier process: the launcher does not know it, its processes are found by their marker alone."""
+    hooks: frozenset[str] = frozenset()
+    """Names of the containers that may say something at their end."""
     lost: bool = False
     """Was running when the server or its launcher ended."""
 
@@ -91,7 +93,9 @@ class LocalSandbox(Sandbox):
             if workspace_of and workspace_of != pod_id:
                 await self.stop(workspace_of, grace=0.0)
             podfiles.check_names(plan)
-            self._pods[pod_id] = _Pod(files, {container.name: ContainerStatus("waiting") for container in plan.containers})
+            hooks = frozenset(container.name for container in plan.containers if container.role == "hook")
+            waiting = {container.name: ContainerStatus("waiting") for container in plan.containers}
+            self._pods[pod_id] = _Pod(files, waiting, hooks=hooks)
             try:
                 await self._start(pod_id, files, plan, earlier)
             except BaseException:
@@ -206,7 +210,8 @@ class LocalSandbox(Sandbox):
         pod = self._pods.get(pod_id)
         if pod is None or name not in pod.containers:
             return
-        pod.containers[name] = ContainerStatus("ended", event["exitCode"], event["outOfMemory"], event["message"])
+        said = pod.files.said(name) if name in pod.hooks and event["exitCode"] == 0 else ""
+        pod.containers[name] = ContainerStatus("ended", event["exitCode"], event["outOfMemory"], event["message"], said)
         self._record(pod_id, pod)
 
     def _record(self, pod_id: str, pod: _Pod) -> None:
@@ -241,7 +246,7 @@ class LocalSandbox(Sandbox):
         resources = container.resources
         return {
             "name": container.name,
-            "argv": list(container.command),
+            "argv": [*container.command, *container.args],
             "env": for_container(pod_id, container, own),
             "cwd": str(cwd),
             "log": str(files.log(container.name)),

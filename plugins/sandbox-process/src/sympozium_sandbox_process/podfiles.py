@@ -12,11 +12,20 @@ from sympozium_core.contracts.plan import PodPlan
 from sympozium_core.contracts.sandbox import ContainerStatus
 from sympozium_core.errors import Permanent
 from sympozium_core.ipc import layout
+from sympozium_core.ipc.files import FileRefused, Root
 from sympozium_sandbox_process.deletion import delete_tree
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")
-_AGENT_FOLDERS = tuple(dict.fromkeys(Path(each).parts[0] for each in (layout.TASK, layout.RESULT, layout.CONTROL_CANCEL)))
+_FOLDERS = {
+    "agent": (
+        *dict.fromkeys(Path(each).parts[0] for each in (layout.TASK, layout.RESULT, layout.CONTROL_CANCEL)),
+        layout.TOOLS,
+    ),
+    "skill": (layout.TOOLS,),
+    "hook": (Path(layout.CONTROL_SKIP).parts[0],),
+}
+"""Of a container's own volume, by its role."""
 REMOVING = ".removing-"
 """Prefix of what is on its way out; a later `open` finishes it."""
 
@@ -49,8 +58,7 @@ class PodFiles:
         for container in plan.containers:
             (self.tmp / container.name).mkdir(mode=0o700, exist_ok=True)
             if container.role != "bridge":
-                folders = (*_AGENT_FOLDERS, layout.TOOLS) if container.role == "agent" else (layout.TOOLS,)
-                for name in ("", *folders):
+                for name in ("", *_FOLDERS[container.role]):
                     (self.volumes / container.name / name).mkdir(mode=0o700, exist_ok=True)
         if workspace_of is not None and not self.workspace.exists() and workspace_of.workspace.exists():
             os.rename(workspace_of.workspace, self.workspace)
@@ -70,7 +78,12 @@ class PodFiles:
     def write_state(self, containers: dict[str, ContainerStatus]) -> None:
         """Not synced: after a loss of power the pod has ended anyway, and a controller asks its journal first."""
         data = {
-            name: {"exitCode": status.exit_code, "outOfMemory": status.out_of_memory, "message": status.message}
+            name: {
+                "exitCode": status.exit_code,
+                "outOfMemory": status.out_of_memory,
+                "message": status.message,
+                "said": status.said,
+            }
             for name, status in containers.items()
         }
         temporary = self.state.with_suffix(".tmp")
@@ -82,7 +95,7 @@ class PodFiles:
         try:
             data = json.loads(self.state.read_text(encoding="utf-8"))
             return {
-                name: ContainerStatus("ended", each["exitCode"], each["outOfMemory"], each["message"])
+                name: ContainerStatus("ended", each["exitCode"], each["outOfMemory"], each["message"], each.get("said", ""))
                 if each["exitCode"] is not None
                 else ContainerStatus("ended", -9, message=lost)
                 for name, each in data.items()
@@ -91,6 +104,16 @@ class PodFiles:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}
+
+    def said(self, container: str) -> str:
+        """What a hook that has ended says; whatever it left there, this is a text within its bounds, or empty."""
+        with contextlib.suppress(OSError, FileRefused), Root(self.volumes / container) as volume:
+            descriptor = volume.open_file(layout.CONTROL_SKIP)
+            try:
+                return os.read(descriptor, layout.MAX_SKIP).decode(errors="replace").strip()
+            finally:
+                os.close(descriptor)
+        return ""
 
     def delete(self, *, keep_workspace: bool) -> None:
         """First by one rename out of the list of pods, then for good; the second half is finished by `sweep` if it is interrupted."""
