@@ -17,10 +17,7 @@ from sympozium_core.testing import leftovers, soundness
 from sympozium_core.testing.conversations import results
 from sympozium_core.testing.embedded import Plane, ServerProcess, instance, phase_of, status_of
 from sympozium_core.testing.servers.openai import OpenAIServer
-
-PROCESSES = ("agent", "bridge", "skill", "launcher", "server")
-MODULES = {"agent": "sympozium_core.runner", "bridge": "sympozium_core.bridge", "skill": "sympozium_skill_shell"}
-CONTAINERS = {"agent": "agent", "bridge": "bridge", "skill": "skill-shell"}
+from tests.faults.killing import PROCESSES, kill
 
 
 def policy(**approvals: Any) -> Object:
@@ -49,21 +46,6 @@ async def pending(plane: Plane, run: Object, count: int) -> Object:
 
 async def decide(plane: Plane, approval: Object, decision: str) -> None:
     await plane.client.patch(TOOL_APPROVAL, "default", approval["metadata"]["name"], {"spec": {"decision": decision}})
-
-
-async def kill(server: ServerProcess, run: Object, process: str) -> None:
-    if process == "server":
-        await server.kill()
-        await server.start()
-        return
-    if process == "launcher":
-        pid: int | None = leftovers.launcher_of(server.pid).pid
-    else:
-        found = leftovers.of_run(await server.plane.now(run), CONTAINERS[process])
-        programs = [each for each in found if each.runs_module(MODULES[process]) or not each.pod]
-        pid = programs[-1].pid
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("sandbox", ["process", "bubblewrap"])

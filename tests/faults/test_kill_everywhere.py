@@ -14,21 +14,11 @@ from sympozium_core.testing import leftovers, soundness
 from sympozium_core.testing.conversations import results
 from sympozium_core.testing.embedded import Plane, ServerProcess, phase_of, status_of
 from sympozium_core.testing.servers.openai import OpenAIServer
+from tests.faults.killing import CONTAINERS, PROCESSES, kill, main_process
 
-PROCESSES = ("agent", "bridge", "skill", "launcher", "server")
-MODULES = {"agent": "sympozium_core.runner", "bridge": "sympozium_core.bridge", "skill": "sympozium_skill_shell"}
-CONTAINERS = {"agent": "agent", "bridge": "bridge", "skill": "skill-shell"}
 UNKNOWN = "Outcome unknown: "
 """How a result begins that tells the model of a call which may have happened."""
 Reached = Callable[[ServerProcess, Object], Awaitable[None]]
-
-
-def main_process(run: Object, process: str) -> int | None:
-    """The interpreter of a container, not what a sandbox has put around it. None when it is not there (any more)."""
-    found = leftovers.of_run(run, CONTAINERS[process])
-    # A bridge that was forked has its launcher's arguments.
-    programs = [each for each in found if each.runs_module(MODULES[process]) or not each.pod]
-    return programs[-1].pid if programs else None
 
 
 async def look(condition: Callable[[], bool], what: str) -> None:
@@ -88,25 +78,11 @@ STEPS: dict[str, tuple[Reached, str]] = {
 }
 
 
-async def kill(server: ServerProcess, run: Object, process: str) -> None:
-    """SIGKILL; a server is started again on the same data. A process that has ended by now is left alone."""
-    if process == "server":
-        await server.kill()
-        await server.start()
-        return
-    if process == "launcher":
-        pid: int | None = leftovers.launcher_of(server.pid).pid
-    else:
-        pid = main_process(await server.plane.now(run), process)
-    if pid is not None:
-        with contextlib.suppress(ProcessLookupError):  # between the look and the kill
-            os.kill(pid, signal.SIGKILL)
-
-
 def let_go(server: ServerProcess) -> None:
     """Ends the wait of a held command, should it still be waiting."""
     for workspace in server.data_dir.glob("pods/*/*/workspace"):
-        (workspace / "go").touch()
+        with contextlib.suppress(FileNotFoundError):  # it is being removed
+            (workspace / "go").touch()
 
 
 async def check(server: ServerProcess, run: Object, model: OpenAIServer, *, says: str = "Finished.") -> Object:
