@@ -71,7 +71,8 @@ class ToolServer:
             return ToolResult(request.id, "error", f"{self.name} cannot be reached: {error.what}")
         finally:
             del self._waiting[request.id]
-            self._forget(path, f"{self._results}/{request.id}.json")
+            # When the agent has its result: it is in a hurry, and nobody else looks at these.
+            asyncio.get_running_loop().call_soon(self._forget, path, f"{self._results}/{request.id}.json")
 
     def artifact(self, call: str, name: str, limit: int) -> bytes:
         """A file that a result of the sidecar names. Raises OSError, FileRefused."""

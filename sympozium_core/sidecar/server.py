@@ -40,6 +40,9 @@ from sympozium_core.sidecar.legacy import LegacyPort
 PARALLEL = 8
 LATE = 0.5
 """Seconds after its deadline that a tool may still give its own result, such as a command that was stopped and its output."""
+TICK = 0.25
+"""Seconds after a request, and between looks while one is under way, in which its deadline is learnt. A worker that said so itself would wake
+another thread just when it is about to begin."""
 LEAVE = 5.0
 """Seconds for running calls to end after `done` or a signal."""
 
@@ -69,6 +72,8 @@ class Server:
         self._waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._wake = Wake()
         self._stopping = False
+        self._asked_at = float("-inf")
+        """When the last request came; monotonic."""
         for item in tools:
             self.add(item)
 
@@ -110,7 +115,7 @@ class Server:
 
     def _watch(self, watch: Watch, claims: Claims, legacy: LegacyPort | None) -> None:
         while not self._stopping:
-            found = watch.wait(self._next_deadline(), wake=self._wake.descriptor)
+            found = watch.wait(self._patience(), wake=self._wake.descriptor)
             self._wake.clear()
             if any(item.path == DONE for item in found):
                 return
@@ -120,13 +125,17 @@ class Server:
 
     def _take(self, item: Found, claims: Claims, legacy: LegacyPort | None) -> None:
         if item.directory.endswith(f"/{REQUESTS}"):
-            self._waiting.put(item.name)
+            self._hand_on(item.name)
         elif item.directory.endswith(f"/{CANCEL}"):
             if call := self._running.get(item.name):
                 call.cancel()
             claims.root.remove(item.path)
         elif legacy and legacy.wants(item):
-            self._waiting.put(f"{TOOLS}/{item.name}")
+            self._hand_on(f"{TOOLS}/{item.name}")
+
+    def _hand_on(self, name: str) -> None:
+        self._asked_at = time.monotonic()
+        self._waiting.put(name)
 
     def _work(self, claims: Claims, legacy: LegacyPort | None) -> None:
         """One worker: takes names until it gets None. A request is claimed only when there is somebody to run it."""
@@ -157,7 +166,6 @@ class Server:
         call = Call(request.id, request.tool, time.monotonic() + seconds, *more)
         self._running[call.id] = call
         call.expire = lambda: claim.answer(Outcome(f"{request.tool} took longer than its {seconds:.0f} s", status="timeout"))
-        self._wake.rouse()  # the next deadline may be sooner
         try:
             outcome = _outcome(handler, request, call)
             call.finish(lambda: claim.answer(outcome))
@@ -166,9 +174,13 @@ class Server:
             call.close()
             claim.close()
 
-    def _next_deadline(self) -> float | None:
-        deadlines = [call.deadline for call in list(self._running.values()) if not call.answered]
-        return max(0.0, min(deadlines) + LATE - time.monotonic()) if deadlines else None
+    def _patience(self) -> float | None:
+        """How long there is nothing to look at but what comes; None: for ever."""
+        now = time.monotonic()
+        deadlines = [call.deadline + LATE - now for call in list(self._running.values()) if not call.answered]
+        if deadlines or not self._waiting.empty() or now < self._asked_at + TICK:
+            return max(0.0, min((TICK, *deadlines)))
+        return None
 
     def _expire(self, claims: Claims) -> None:
         """Answers for tools that did not keep their deadline. Their threads cannot be stopped; others take their place."""

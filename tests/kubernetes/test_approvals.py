@@ -20,12 +20,7 @@ GRACE, ALICE, EVE = "grace@example.com", "alice@example.com", "eve@example.com"
 CONTROLLER = "deployment/sympozium-controller"
 CALL = {"name": "execute_command", "arguments": {"command": "echo approved-by-a-person"}}
 CONVERSATIONS = {"conversations": [{"turns": [{"text": "I ask.", "tools": [CALL]}, {"text": "Done."}]}]}
-POLICY = {
-    "apiVersion": "sympozium.ai/v1alpha1",
-    "kind": "SympoziumPolicy",
-    "metadata": {"name": "asking"},
-    "spec": {"template": "Permissive", "requireApproval": ["execute_command"]},
-}
+POLICY = runs.policy("asking", requireApproval=["execute_command"])
 
 
 @pytest.fixture(scope="module")
