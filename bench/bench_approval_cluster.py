@@ -18,19 +18,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from on_cluster import connected, given, show
 
-from sympozium_core.contracts.cluster import Object
 from sympozium_core.resources.kinds import TOOL_APPROVAL
 from sympozium_core.testing.servers.openai import OpenAIServer
 from sympozium_core.testing.servers.script import from_data
 from tests.kubernetes import installed, runs
 
 CALL = {"name": "execute_command", "arguments": {"command": "true"}}
-POLICY: Object = {
-    "apiVersion": "sympozium.ai/v1alpha1",
-    "kind": "SympoziumPolicy",
-    "metadata": {"name": "asking"},
-    "spec": {"template": "Permissive", "requireApproval": ["execute_command"]},
-}
+POLICY = runs.policy("asking", requireApproval=["execute_command"])
 
 
 class Clocked(OpenAIServer):
