@@ -71,6 +71,30 @@ class FetchPolicy:
         return f"policy {self.name} does not list the path {path[:255]!r} of {host[:255]!r}; it lists {listed[:500]}"
 
 
+def covers(wide: FetchPolicy, narrow: FetchPolicy) -> bool:
+    """Whether `wide` by itself lets through whatever `narrow` does, as far as their lists tell; addresses have no part in it."""
+    return any(_lists(wide, part) for part in (narrow, *narrow.narrowed_by))
+
+
+def _lists(wide: FetchPolicy, narrow: FetchPolicy) -> bool:
+    if wide.rules is None:
+        return all(method in READING for rule in narrow.rules or () for method in rule.methods)
+    if narrow.rules is None:
+        return False
+    return all(any(_holds(outer, inner) for outer in wide.rules) for inner in narrow.rules)
+
+
+def _holds(outer: FetchRule, inner: FetchRule) -> bool:
+    below = outer.host.startswith("*.") and inner.host.endswith(outer.host[1:])
+    methods = {*outer.methods, *(("HEAD",) if "GET" in outer.methods else ())}
+    paths = not outer.paths or bool(
+        inner.paths and all(any(_is_below(path, each) for each in outer.paths) for path in inner.paths)
+    )
+    return (
+        (below or inner.host == outer.host) and outer.port in (None, inner.port) and methods.issuperset(inner.methods) and paths
+    )
+
+
 def host_fits(host: str, pattern: str) -> bool:
     if pattern.startswith("*."):
         return host.endswith(pattern[1:]) and len(host) > len(pattern) - 1
@@ -119,15 +143,15 @@ def _same_address(one: str, other: str) -> bool:
 
 
 def fetch_policy_from_json(data: Mapping[str, Any] | None) -> FetchPolicy | None:
-    """The inverse of `plan.to_json`."""
+    """The inverse of `plan.to_json`, also where a null has been left out, as a status does."""
     if data is None:
         return None
-    rules = data["rules"]
+    rules = data.get("rules")
     return FetchPolicy(
         name=data["name"],
         rules=None
         if rules is None
-        else tuple(FetchRule(rule["host"], rule["port"], tuple(rule["methods"]), tuple(rule["paths"])) for rule in rules),
+        else tuple(FetchRule(rule["host"], rule.get("port"), tuple(rule["methods"]), tuple(rule["paths"])) for rule in rules),
         private=tuple(data["private"]),
         narrowed_by=tuple(found for each in data["narrowed_by"] if (found := fetch_policy_from_json(each)) is not None),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 from sympozium_core.contracts.plan import Limits
@@ -19,6 +20,8 @@ _COUNTS: Mapping[str, str] = {
     "maxFetches": "max_fetches",
 }
 """Fields of ``spec.limits``, of runs and policies alike, and what they set in a plan."""
+_BINDING: Mapping[str, str] = {**_COUNTS, "timeout": "timeout"}
+"""What binds runs that are under way, too."""
 
 
 def limits_of(run: Mapping[str, Any], instance: Mapping[str, Any], policy: EffectivePolicy) -> Limits:
@@ -35,24 +38,20 @@ def limits_of(run: Mapping[str, Any], instance: Mapping[str, Any], policy: Effec
     return replace(usual, timeout=seconds, **counts)
 
 
-def tighter_counts(held: Limits, policy: EffectivePolicy) -> dict[str, int]:
-    """The counts, by their fields, that a run under way had more of before its policy was changed to this one."""
-    return {
-        field: policy.limits[field]
-        for field, name in _COUNTS.items()
-        if field in policy.limits and policy.limits[field] < getattr(held, name)
-    }
+def tighter(held: Limits, policy: EffectivePolicy) -> dict[str, float]:
+    """The limits, by their fields, that a run under way had more of before its policy was changed to this one; `timeout` in seconds."""
+    now: dict[str, float] = {**policy.limits, **({"timeout": durations.seconds(policy.timeout)} if policy.timeout else {})}
+    return {field: now[field] for field, name in _BINDING.items() if field in now and now[field] < getattr(held, name)}
 
 
-def counts_below(planned: Limits, now: Limits) -> dict[str, int]:
+def below(planned: Limits, now: Limits) -> dict[str, float]:
     """Those of `now` that are lower than planned, by their fields."""
-    return {field: getattr(now, name) for field, name in _COUNTS.items() if getattr(now, name) < getattr(planned, name)}
+    return {field: getattr(now, name) for field, name in _BINDING.items() if getattr(now, name) < getattr(planned, name)}
 
 
-def with_counts(limits: Limits, counts: Mapping[str, int]) -> Limits:
-    """What is left of them where the counts are lower, by their fields; nothing grows."""
-    lower = {name: min(getattr(limits, name), counts.get(field, getattr(limits, name))) for field, name in _COUNTS.items()}
-    return replace(limits, **lower)
+def lowered(limits: Limits, told: Mapping[str, float]) -> Limits:
+    """What is left of them where those told, by their fields, are lower; nothing grows."""
+    return replace(limits, **{name: min(getattr(limits, name), told.get(field, inf)) for field, name in _BINDING.items()})
 
 
 def limit_faults(run: Mapping[str, Any], policy: EffectivePolicy) -> list[Cause]:

@@ -16,7 +16,8 @@ from sympozium_core import names
 from sympozium_core.clock import Clock
 from sympozium_core.contracts.bus import Bus
 from sympozium_core.contracts.cluster import Cluster
-from sympozium_core.contracts.plan import Limits, RunPlan
+from sympozium_core.contracts.plan import Limits, RunPlan, ToolPolicy
+from sympozium_core.contracts.plan_reading import tool_policy_from_json
 from sympozium_core.contracts.provider import Endpoint, Provider, ProviderContext
 from sympozium_core.controllers.agentrun import attempts
 from sympozium_core.controllers.agentrun.context import INDEX_UID
@@ -26,7 +27,8 @@ from sympozium_core.errors import Permanent, Temporary
 from sympozium_core.gateway.model import Gateway
 from sympozium_core.gateway.target import FetchTarget, ModelTarget
 from sympozium_core.planning.fetching import model_guard
-from sympozium_core.planning.limits import with_counts
+from sympozium_core.planning.limits import lowered
+from sympozium_core.planning.reach import Reach, reach_of
 from sympozium_core.processes.addresses import look_up
 from sympozium_core.processes.secrets import secret_values
 from sympozium_core.reconcile.cache import View
@@ -144,9 +146,16 @@ class _Group:
         await self._http.close()
 
 
-def _limits(run: Mapping[str, Any], plan: RunPlan) -> Limits:
-    """As planned, or less where a policy was tightened since."""
-    return with_counts(plan.limits, (status_of(run).get("effectivePolicy") or {}).get("limits") or {})
+def _held(run: Mapping[str, Any], plan: RunPlan) -> tuple[Limits, Reach]:
+    """As planned, or less where a policy was tightened since: the status says so."""
+    stamp = status_of(run).get("effectivePolicy") or {}
+    return lowered(plan.limits, stamp.get("limits") or {}), reach_of(plan, stamp)
+
+
+def _tools(run: Mapping[str, Any], plan: RunPlan) -> ToolPolicy:
+    """As `_held`."""
+    stamp = status_of(run).get("effectivePolicy") or {}
+    return tool_policy_from_json(stamp["tools"]) if stamp.get("tightenedBy") else plan.tools
 
 
 class Targets:
@@ -160,26 +169,28 @@ class Targets:
         run = await self._run(uid, attempt)
         plan = await self._plans.load(uid)
         model = plan.model
+        limits, reach = _held(run, plan)
         credentials = await secret_values(self._cluster, plan.namespace, model.secret) if model.secret else {}
         return ModelTarget(
             provider=model.provider,
             endpoint=Endpoint(model=model.model, base_url=model.base_url.rstrip("/"), credentials=credentials),
             attempt=int(status_of(run)["attempt"]),
-            deadline=attempts.deadline_of(run, plan.limits.timeout),
-            limits=_limits(run, plan),
-            private=plan.private_models,
+            deadline=attempts.deadline_of(run, limits.timeout),
+            limits=limits,
+            private=reach.private_models,
         )
 
     async def fetching(self, uid: str, attempt: int) -> FetchTarget:
         """As `resolve`, without a look at the run's Secret. The tool's own policy counts here too: whoever asks is a pod."""
         run = await self._run(uid, attempt)
         plan = await self._plans.load(uid)
-        denied = plan.tools.decide(names.Tool.FETCH_URL).action == "deny"
+        limits, reach = _held(run, plan)
+        denied = _tools(run, plan).decide(names.Tool.FETCH_URL).action == "deny"
         return FetchTarget(
-            policy=None if denied else plan.fetch,
+            policy=None if denied else reach.fetch,
             attempt=int(status_of(run)["attempt"]),
-            deadline=attempts.deadline_of(run, plan.limits.timeout),
-            limits=_limits(run, plan),
+            deadline=attempts.deadline_of(run, limits.timeout),
+            limits=limits,
         )
 
     async def _run(self, uid: str, attempt: int) -> View:

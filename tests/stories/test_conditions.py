@@ -146,7 +146,29 @@ async def test_lower_counts_end_a_run_that_has_used_them(
         assert len(model.requests) == 1
 
 
-@pytest.mark.parametrize("how", ["loosened", "deleted", "its timeout", "its status"])
+@pytest.mark.parametrize(
+    ("spec", "reason", "says"),
+    [
+        ({"modelPolicy": {"allowedModels": ["another-*"]}}, "PolicyDenied", "policy work does not allow model"),
+        ({"limits": {"timeout": "1s"}}, "Timeout", "not finished within 1 s"),
+    ],
+)
+async def test_a_policy_that_forbids_the_run_ends_it(
+    open_plane: OpenPlane, model: OpenAIServer, spec: dict[str, Any], reason: str, says: str
+) -> None:
+    model.script = turns(Answer("", (command("true"),), until=lambda: False))
+    async with open_plane() as plane:
+        await plane.apply(policy("work"))
+        await furnish(plane, model, policy="work")
+        run = await plane.run("work")
+        await plane.entry(run, "model.request")
+        await change(plane, policy("work", **spec))
+        ended = await plane.ended(run)
+        assert (ended["status"]["phase"], ended["status"]["reason"]) == ("Failed", reason)
+        assert ended["status"]["message"].startswith(says)
+
+
+@pytest.mark.parametrize("how", ["loosened", "deleted", "its status"])
 async def test_a_policy_that_is_loosened_or_deleted_changes_nothing(
     open_plane: OpenPlane, model: OpenAIServer, how: str
 ) -> None:
@@ -166,7 +188,7 @@ async def test_a_policy_that_is_loosened_or_deleted_changes_nothing(
                 SYMPOZIUM_POLICY, plane.namespace, "default", {"status": {"boundInstances": 1}}, subresource="status"
             )
         else:
-            spec = {"limits": {"timeout": "1s"}} if how == "its timeout" else {"toolGating": {"rules": [ALLOW]}}
+            spec = {"toolGating": {"rules": [ALLOW]}, "limits": {"timeout": "10h"}, "modelPolicy": {"allowedModels": ["*"]}}
             await plane.client.patch(SYMPOZIUM_POLICY, plane.namespace, "default", {"spec": spec})
         await change(plane, policy("mark", {"tool": "write_file", "action": "deny"}, namespace=SYSTEM_NAMESPACE, mandatory={}))
         narrowed = await plane.until(run, lambda now: now["status"]["effectivePolicy"].get("tightenedBy"))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from sympozium_core.resources.kinds import SYMPOZIUM_POLICY
 from sympozium_core.testing.conversations import call, results, turns
 from sympozium_core.testing.embedded import OpenPlane, furnish, instance, phase_of
 from sympozium_core.testing.servers.openai import OpenAIServer
@@ -24,6 +26,37 @@ def policy(name: str, **network: Any) -> dict[str, Any]:
 
 def offered(model: OpenAIServer) -> set[str]:
     return {tool["function"]["name"] for tool in model.requests[0].body.get("tools") or []}
+
+
+@pytest.mark.parametrize("sandbox", ["bubblewrap"])
+@pytest.mark.parametrize("now", [{"paths": ["/other/"]}, None])
+async def test_what_is_listed_no_longer_is_not_fetched_any_more(
+    open_plane: OpenPlane, model: OpenAIServer, now: dict[str, Any] | None
+) -> None:
+    """By a run that is under way: its gateway goes by what is left."""
+    held = [False]
+    async with Server() as site, open_plane() as plane:
+        site.pages["/docs/a"] = answer("The answer is 42.", kind="text/plain")
+        asked = Answer("", (call("fetch_url", url=f"http://127.0.0.1:{site.port}/docs/a"),))
+        model.script = turns(asked, replace(asked, until=lambda: held[0]), Answer("It is 42."))
+        there = {"host": "127.0.0.1", "port": site.port, "paths": ["/docs/"]}
+        await plane.apply(policy("readers", fetch={"allow": [there], "allowedPrivate": ["127.0.0.0/8"]}, denyAll=True))
+        await furnish(plane, model, policy="readers")
+        run = await plane.run("what is the answer?")
+        await plane.entry(run, "fetch.answer")
+        allow = [{**there, **now}] if now else []
+        await plane.client.patch(
+            SYMPOZIUM_POLICY, plane.namespace, "readers", {"spec": {"networkPolicy": {"fetch": {"allow": allow}}}}
+        )
+        await plane.until(run, lambda found: found["status"]["effectivePolicy"].get("tightenedBy"))
+        held[0] = True
+        assert phase_of(await plane.ended(run)) == "Succeeded"
+        first, second = results(model.requests[-1])
+        assert first.splitlines()[-1] == "The answer is 42."
+        assert "may fetch nothing" in second if now is None else "does not list the path" in second
+        assert [seen.target for seen in site.asked] == ["/docs/a"]
+        (event,) = await plane.events(run, "PolicyTightened")
+        assert ("nothing may be fetched" if now is None else "fewer pages may be fetched") in event["message"]
 
 
 @pytest.mark.parametrize("sandbox", ["bubblewrap"])

@@ -36,13 +36,14 @@ log = logging.getLogger(__name__)
 async def tend(context: RunContext, run: Object) -> Result | None:
     status = status_of(run)
     uid, pod = run["metadata"]["uid"], str(status["pod"])
-    plan, record = await context.plans.load(uid), await context.journals.read(uid)
+    planned, record = await context.plans.load(uid), await context.journals.read(uid)
+    plan = tightening.as_held(planned, record)
     if record.result is not None:
         run = await _tell_of_tools(context, run, plan, record)
         return await after.end(context, run, _told(context, run, plan, record, from_result(record.result)))
     if run["spec"].get("cancel"):
         return await stop(context, run, cancelled("cancelled on request"))
-    left = attempts.deadline_of(run, plan.limits.timeout) + context.settings.deadline_grace - context.clock.now()
+    left = _left(context, run, plan)
     if left <= 0:
         late = timed_out(plan.limits.timeout, pod_ready.problem(run))
         waited = _waited_for(record, attempts.deadline_of(run, plan.limits.timeout))
@@ -61,8 +62,15 @@ async def tend(context: RunContext, run: Object) -> Result | None:
         return await _after(context, run, pod_status, plan)
     if _gone(pod_status) or await _lost_a_server(context, run, pod_status, plan.limits.max_attempts):
         return await _after(context, run, pod_status, plan)
-    await tightening.tighten(context, run, plan, record)
-    return Result(requeue_after=left)
+    held = await tightening.tighten(context, run, planned, record)
+    if held.refusal:
+        return await stop(context, run, Outcome(Phase.FAILED, Reason.POLICY_DENIED, held.refusal))
+    return Result(requeue_after=max(0.0, _left(context, run, tightening.as_held(planned, held.record))))
+
+
+def _left(context: RunContext, run: Object, plan: RunPlan) -> float:
+    """Seconds until the run has had its time, and what its agent is given to say so itself."""
+    return attempts.deadline_of(run, plan.limits.timeout) + context.settings.deadline_grace - context.clock.now()
 
 
 async def _was_made(context: RunContext, run: Object) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from sympozium_core.contracts.cluster import Invalid, Object
 from sympozium_core.contracts.plan import Limits, RunPlan, ToolPolicy, digest, to_json
@@ -16,7 +16,9 @@ from sympozium_core.controllers.agentrun.context import INDEX_STAGE, RunContext
 from sympozium_core.controllers.agentrun.journal import Record
 from sympozium_core.controllers.agentrun.status import Stage, status_of, write_status
 from sympozium_core.names import SYSTEM_NAMESPACE
-from sympozium_core.planning.limits import counts_below, tighter_counts, with_counts
+from sympozium_core.planning.fetching import model_guard
+from sympozium_core.planning.limits import below, lowered, tighter
+from sympozium_core.planning.reach import lost, model_refusal, narrowed, reach_of
 from sympozium_core.planning.tightening import differences, tightened, with_tools
 from sympozium_core.reconcile.cache import View
 from sympozium_core.reconcile.key import Key, key_of
@@ -45,22 +47,38 @@ class PolicyChanges:
 
 
 async def plan_of(context: RunContext, uid: str) -> RunPlan:
-    """The run's plan with its tool policy as it is by now."""
-    plan, record = await context.plans.load(uid), await context.journals.read(uid)
+    """The run's plan as it holds by now."""
+    return as_held(await context.plans.load(uid), await context.journals.read(uid))
+
+
+def as_held(plan: RunPlan, record: Record) -> RunPlan:
+    """What is left of a plan."""
     if record.policy is None:
         return plan
-    return replace(with_tools(plan, _tools(plan, record)), limits=_limits(plan, record))
+    reach = reach_of(plan, record.policy)
+    less = with_tools(plan, _tools(plan, record))
+    return replace(less, limits=_limits(plan, record), fetch=reach.fetch, private_models=reach.private_models)
 
 
-async def tighten(context: RunContext, run: Object, plan: RunPlan, record: Record) -> Object:
-    """Holds the run against its policies as they are now, if one of them has changed; returns it as it is then."""
-    uid = run["metadata"]["uid"]
+class Held(NamedTuple):
+    """What has come of holding a run against its policies."""
+
+    record: Record
+    refusal: str = ""
+    """Why it may not go on at all."""
+
+
+async def tighten(context: RunContext, run: Object, plan: RunPlan, record: Record) -> Held:
+    """Holds the run against its policies as they are now, if one of them has changed. `plan` is as it was made."""
+    uid, refusal = run["metadata"]["uid"], ""
     if uid not in context.outdated:
-        return await _stamp(context, run, record)
+        await _stamp(context, run, record)
+        return Held(record)
     context.outdated.discard(uid)  # first: what changes from here on is looked at once more
     try:
-        await _against_now(context, run, plan, record)
-        run = await _stamp(context, run, await context.journals.read(uid))
+        refusal = await _against_now(context, run, plan, record)
+        record = await context.journals.read(uid)
+        await _stamp(context, run, record)
     except Invalid as error:  # stored by another version: new runs are not planned by it either
         context.warning(run, "PolicyUnreadable", f"the run keeps the policy that it has: {error.message}")
     except BaseException:
@@ -68,36 +86,44 @@ async def tighten(context: RunContext, run: Object, plan: RunPlan, record: Recor
         raise
     if not record.started:  # until then nobody knows all of the tools
         context.outdated.add(uid)
-    return run
+    return Held(record, refusal)
 
 
-async def _against_now(context: RunContext, run: Object, plan: RunPlan, record: Record) -> None:
+async def _against_now(context: RunContext, run: Object, plan: RunPlan, record: Record) -> str:
+    """Why the run may not go on; empty when it may, with less perhaps, which the journal then says."""
     uid, policies = run["metadata"]["uid"], await context.binding(run)
-    tools, limits, served = _tools(plan, record), _limits(plan, record), _served(record)
-    less, by = [], []
-    for policy in policies:
-        narrower, fewer = tightened(tools, policy.tools, served), tighter_counts(limits, policy)
-        if narrower != tools or fewer:
+    tools, limits, reach, served = _tools(plan, record), _limits(plan, record), reach_of(plan, record.policy), _served(record)
+    less, by, named = [], [], (status_of(run).get("effectivePolicy") or {}).get("name")
+    for number, policy in enumerate(policies):
+        narrower, fewer = tightened(tools, policy.tools, served), tighter(limits, policy)
+        nearer = narrowed(reach, policy, named=number == 0 and policy.name == named)
+        guard = model_guard(nearer.private_models, on_this_machine=context.single_user)
+        if refusal := model_refusal(plan, policy, guard):
+            return refusal
+        if narrower != tools or fewer or nearer != reach:
             by.append(policy.name)
             less += [*(differences(tools, narrower, served) or ["conditions"] if narrower != tools else [])]
-            less += [f"limits.{field} is {most}" for field, most in fewer.items()]
-        tools, limits = narrower, with_counts(limits, fewer)
-    if not by:
-        return
-    all_by = list(dict.fromkeys((*((record.policy or {}).get("by") or ()), *by)))
-    counts = counts_below(plan.limits, limits)
-    await context.journals.say(uid, {"type": "policy", "by": all_by, "tools": to_json(tools), "limits": counts})
-    what = ", ".join(less[:SHOWN]) + (f" and {len(less) - SHOWN} more" if len(less) > SHOWN else "")
-    context.warning(run, "PolicyTightened", f"policy {', '.join(by)} was tightened: {what}; it holds for the calls from now on")
+            less += [f"limits.{field} is {most:g}" for field, most in fewer.items()]
+            less += lost(reach, nearer)
+        tools, limits, reach = narrower, lowered(limits, fewer), nearer
+    if by:
+        all_by = list(dict.fromkeys((*((record.policy or {}).get("by") or ()), *by)))
+        held = {"tools": to_json(tools), "limits": below(plan.limits, limits), **reach.to_json()}
+        await context.journals.say(uid, {"type": "policy", "by": all_by, **held})
+        what = ", ".join(less[:SHOWN]) + (f" and {len(less) - SHOWN} more" if len(less) > SHOWN else "")
+        told = f"policy {', '.join(by)} was tightened: {what}; it holds for the calls from now on"
+        context.warning(run, "PolicyTightened", told)
+    return ""
 
 
-async def _stamp(context: RunContext, run: Object, record: Record) -> Object:
-    """The status says what the journal does."""
+async def _stamp(context: RunContext, run: Object, record: Record) -> None:
+    """The status says what the journal does: gateways go by it."""
     if record.policy is None:
-        return run
+        return
     stamp, tools = status_of(run).get("effectivePolicy") or {}, record.policy["tools"]
-    changes = {"digest": digest(tools), "tools": tools, "limits": record.policy["limits"], "tightenedBy": record.policy["by"]}
-    return await write_status(context.cluster, run, {"effectivePolicy": {**stamp, **changes}})
+    told = {field: record.policy.get(field) for field in ("limits", "fetch", "privateModels")}
+    changes = {"digest": digest(tools), "tools": tools, **told, "tightenedBy": record.policy["by"]}
+    await write_status(context.cluster, run, {"effectivePolicy": {**stamp, **changes}})
 
 
 def _tools(plan: RunPlan, record: Record) -> ToolPolicy:
@@ -105,7 +131,7 @@ def _tools(plan: RunPlan, record: Record) -> ToolPolicy:
 
 
 def _limits(plan: RunPlan, record: Record) -> Limits:
-    return plan.limits if record.policy is None else with_counts(plan.limits, record.policy["limits"])
+    return plan.limits if record.policy is None else lowered(plan.limits, record.policy["limits"])
 
 
 def _served(record: Record) -> set[str]:
