@@ -196,6 +196,9 @@ def test_doctor_finds_five_faults_and_upgrade_mends_them(
     eventually(lambda: failures(operator.findings()[1]) == [], "doctor finds nothing any more", 120)
 
 
+NOT_ENFORCED = "NetworkPolicies are not enforced: a pod that may reach nobody reached another"
+
+
 def test_doctor_finds_what_the_nodes_do_not_enforce(
     installation: str, operator: Operator, kubectl: Kubectl, processes: Processes
 ) -> None:
@@ -214,14 +217,14 @@ def test_doctor_finds_what_the_nodes_do_not_enforce(
         processes.end("netpol", signal.SIGKILL)
         subprocess.run(["nft", "delete", "table", "inet", "netpol"], check=True)
         restart(json.dumps({**json.loads(limited), "podPidsLimit": -1}))
-        # A kubelet that comes up takes every pod for not ready until it has asked it.
-        eventually(lambda: failures(operator.findings()[1]) == [], "the pods are ready again", 60)
+        # A kubelet that comes up takes every pod for not ready until it has asked it, and says so when it gets to it.
+        eventually(lambda: failures(operator.findings("--probe")[1]) == [NOT_ENFORCED], "that is all that is wrong", 120)
         code, found = operator.findings("--probe")
     finally:
         restart(limited)
         processes.again("netpol")
     assert code == Exit.ERROR
-    assert failures(found) == ["NetworkPolicies are not enforced: a pod that may reach nobody reached another"]
+    assert failures(found) == [NOT_ENFORCED]
     [pids] = [finding for finding in found if "how many processes a pod has" in finding["what"]]
     assert (pids["level"], pids["what"].split()[0]) == ("WARN", "1")
     assert "podPidsLimit" in pids["todo"]
