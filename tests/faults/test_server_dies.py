@@ -130,6 +130,8 @@ async def test_the_command_that_holds_the_server_is_ended(
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
         start_new_session=True,
+        # Ignored, it would be for the command too: so a shell starts what is to run in the background.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     await leftovers.wait_for(lambda: any(data_dir.glob("pods/*/*/workspace/lines")), "the command of the agent runs")
     os.kill(command.pid, number)
