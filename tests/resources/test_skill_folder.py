@@ -91,10 +91,8 @@ def test_a_pack_of_tools_alone_needs_no_instructions(write: Write) -> None:
 def test_a_link_leads_nowhere(write: Write, tmp_path: Path) -> None:
     folder = write({"SKILL.md": AGENT_SKILL})
     (folder / "passwd").symlink_to("/etc/passwd")
-    assert (
-        "files" not in read_skill_folder(folder)["spec"]["skills"][0]
-        or not read_skill_folder(folder)["spec"]["skills"][0]["files"]
-    )
+    (skill,) = read_skill_folder(folder)["spec"]["skills"]
+    assert not skill.get("files")
 
 
 @pytest.mark.parametrize(
