@@ -117,7 +117,7 @@ async def _try(found: FoundFolder, calls: Sequence[AskedCall], params: Mapping[s
     with tempfile.TemporaryDirectory(prefix="sympozium-trial-") as folder:
         async with on_trial(found, TrialSettings(Path(folder), arguments.sandbox, params)) as trial:
             print(printable(trial.sandbox))
-            print(f"{found.name}: {len(trial.tools)} tools, up in {trial.took:.2f} s")
+            print(f"{found.name}: {_many(len(trial.tools), 'tool')}, up in {trial.took:.2f} s")
             failed = 0
             for tool in trial.tools:
                 _print_tool(tool)
@@ -129,8 +129,12 @@ async def _try(found: FoundFolder, calls: Sequence[AskedCall], params: Mapping[s
             unknown = sorted({call.tool for call in calls} - {tool.name for tool in trial.tools})
             for name in unknown:
                 print(f"{printable(name)}: there is no such tool")
-            print(f"{len(calls)} calls, {failed + len(unknown)} not as they should be")
+            print(f"{_many(len(calls), 'call')}, {failed + len(unknown)} not as they should be")
     return Exit.ERROR if failed or unknown or not calls else Exit.OK
+
+
+def _many(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def _print_tool(tool: ToolDefinition) -> None:

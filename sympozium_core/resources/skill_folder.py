@@ -193,4 +193,7 @@ def _yaml(text: str, where: str) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" (line {mark.line + 1})" if mark is not None else ""
-        raise Refused([Cause(where, f"is not YAML{line}: {getattr(error, 'problem', None) or error}")]) from error
+        problem = getattr(error, "problem", None) or error
+        raise Refused(
+            [Cause(where, f"is not YAML{line}: {problem}", "quote a text that holds a colon or begins with a sign")]
+        ) from error
