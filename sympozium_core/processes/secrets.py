@@ -12,13 +12,21 @@ from sympozium_core.errors import Permanent
 
 
 async def secret_values(cluster: Cluster, namespace: str, name: str) -> Mapping[str, str]:
-    """The decoded values of a Secret, by key. Raises Permanent that names it."""
+    """The values of a provider's Secret as texts, by key. Raises Permanent that names it."""
+    found = await secret_bytes(cluster, namespace, name, reason=names.Reason.MODEL_ERROR)
+    return {key: value.decode("utf-8", "replace") for key, value in found.items()}
+
+
+async def secret_bytes(
+    cluster: Cluster, namespace: str, name: str, *, reason: str = names.Reason.INFRASTRUCTURE_ERROR
+) -> Mapping[str, bytes]:
+    """The decoded values of a Secret, by key. Raises Permanent that names it, with `reason`."""
     try:
         found = await cluster.get(SECRET, namespace, name)
     except NotFound as error:
         raise Permanent(
             f"there is no Secret {name!r} in namespace {namespace!r}",
-            reason=names.Reason.MODEL_ERROR,
+            reason=reason,
             hint=f"make it with: sympozium secrets create {name} -n {namespace}",
         ) from error
-    return {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in (found.get("data") or {}).items()}
+    return {key: base64.b64decode(value) for key, value in (found.get("data") or {}).items()}

@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,8 @@ async def on_trial(found: FoundFolder, settings: TrialSettings) -> AsyncIterator
         await driver.open(context)
     pod = f"trial-{uuid.uuid4().hex[:12]}"
     source = SkillSource(found.name, found.pack, settings.params, found.command)
-    container = sidecar(source, facts_of(name, driver))
+    # There is no Secret where there is no control plane: tools say what is missing, which is a test too.
+    container = replace(sidecar(source, facts_of(name, driver)), secret="", secret_path="", kubernetes=False)
     try:
         began = time.monotonic()
         await driver.start(pod, PodPlan((Container("agent", "agent", _WAITS), container)))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sympozium_core.errors import Cause, Refused
-from sympozium_core.names import GATEWAY_SERVER, NATIVE_SERVER, Tool
+from sympozium_core.names import CORE_SERVERS, Tool
 from sympozium_core.resources.skill_folder import (
     INSTRUCTIONS,
     PACK,
@@ -96,7 +96,7 @@ def _named(read: Read) -> Iterator[tuple[Level, Cause]]:
             "error",
             Cause(f"{PACK}: metadata.name", f"is {name!r}, the entry point is called {read.name!r}", "give both one name"),
         )
-    if name in (NATIVE_SERVER, GATEWAY_SERVER):
+    if name in CORE_SERVERS:
         yield (
             "error",
             Cause(f"{PACK}: metadata.name", f"{name!r} is the name of a tool server of the core's own", "another name"),
