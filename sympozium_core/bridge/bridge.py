@@ -17,6 +17,7 @@ from sympozium_core.bridge.artifacts import Artifacts
 from sympozium_core.bridge.assignment import Assignment, Earlier, assignment
 from sympozium_core.bridge.control_server import ControlServer
 from sympozium_core.bridge.credentials import Credentials, Wanted, containers_with_rights
+from sympozium_core.bridge.either_server import EitherServer
 from sympozium_core.bridge.gate import CALLS_AT_ONCE, Gate
 from sympozium_core.bridge.gateway_server import GatewayServer, tools_of
 from sympozium_core.bridge.model_calls import ModelCalls
@@ -85,8 +86,11 @@ async def carry_run(bus: Bus, uid: str, pod: Pod, stopping: Stopping) -> bool:
         if tools_of(given.plan):
             servers[GATEWAY_SERVER] = GatewayServer(bus, given.plan, given.attempt)
         servers[CONTROL_SERVER] = ControlServer()
+        own_images = {container.name for container in given.plan.pod.containers if container.image}
         for server in given.plan.servers:
-            servers[server.name] = ToolServer(server.name, pod.volumes / container_name(server.name))
+            volume = pod.volumes / container_name(server.name)
+            unknown = container_name(server.name) in own_images
+            servers[server.name] = EitherServer(server, volume) if unknown else ToolServer(server.name, volume)
             stack.callback(servers[server.name].close)
         run = _Run(bus, given, pod, agent, servers, stopping)
         stack.push_async_callback(run.endpoint.close)

@@ -21,6 +21,7 @@ from sympozium_core.planning.policy import DEFAULT_POLICY, EffectivePolicy, effe
 from sympozium_core.planning.skills import LEGACY_PREFIX, FoundSkill, attach
 from sympozium_core.processes.addresses import Addresses
 from sympozium_core.processes.shared_reads import Reader
+from sympozium_core.processes.skill_archives import SkillArchives
 from sympozium_core.processes.skill_start import folder_command, package_command
 from sympozium_core.recent import Recent
 from sympozium_core.reconcile.cache import Cache
@@ -53,11 +54,14 @@ class Directory:
         sandbox: ChooseSandbox,
         relay: Relay,
         commands: Mapping[str, tuple[str, ...]],
+        archives: SkillArchives | None = None,
     ) -> None:
+        """`archives` are those of a runtime that starts containers from images."""
         self._cluster = cluster
         self.skills = skills
         self._relay = relay
         self._commands = commands
+        self._archives = archives
         self._sandbox = sandbox
         self._addresses = Addresses()
         self._policy_names: Recent[str] = Recent(MAX_NAMES)
@@ -168,6 +172,8 @@ class Directory:
         others = await asyncio.gather(*(self._skill(namespace, skill) for skill in wanted))
         found = {SHELL_SKILL: shell, **dict(zip(wanted, others, strict=True))}
         skills, missing = attach(run, instance, found.get)
+        if self._archives is not None:
+            skills = tuple([await asyncio.to_thread(self._archives.place, skill) for skill in skills])
         sandbox = await self._sandbox()
         addresses = await self._addresses.of(names_in(policy)) if "egress" in sandbox.features else {}
         return RunInputs(

@@ -33,8 +33,8 @@ _LEFT_OUT = ("__pycache__", "node_modules")
 
 
 def is_skill_folder(path: Path) -> bool:
-    """Whether `path` holds a skill rather than manifests."""
-    return (path / PACK).is_file() or (path / INSTRUCTIONS).is_file()
+    """Whether `path` is one skill rather than a folder of manifests, of which one may be a SkillPack."""
+    return (path / INSTRUCTIONS).is_file() or ((path / PACK).is_file() and (path / SKILLS).is_dir())
 
 
 def read_skill_folder(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sympozium_core.ipc.declared import DeclaredCommand, parse_declared
 from sympozium_core.ipc.fields import Fields
+from sympozium_core.ipc.output import CANCELLED, TOOK_TOO_LONG, content_of
 from sympozium_core.names import ENV_WORKSPACE
 from sympozium_core.sidecar.calls import Call, Outcome
 from sympozium_core.sidecar.command import Command, Finished, run_command
@@ -50,14 +51,10 @@ def declared_handler(declared: DeclaredCommand, environment: Mapping[str, str] |
 
 def outcome_of_command(done: Finished) -> Outcome:
     """Standard output, and standard error under a heading of its own; the timeout of a command is the status of its call."""
-    content = done.stdout
-    if done.stderr:
-        content += ("" if not content or content.endswith("\n") else "\n") + "[stderr]\n" + done.stderr
-    status = "ok"
+    status, note = "ok", ""
     if done.timed_out:
-        status = "timeout"
-        content += ("" if not content or content.endswith("\n") else "\n") + "[The command took too long and was ended.]"
+        status, note = "timeout", TOOK_TOO_LONG
     elif done.cancelled:
-        status = "error"
-        content += ("" if not content or content.endswith("\n") else "\n") + "[The command was cancelled.]"
+        status, note = "error", CANCELLED
+    content = content_of(done.stdout, done.stderr, note)
     return Outcome(content, status, done.exit_code, done.truncated, done.artifacts)

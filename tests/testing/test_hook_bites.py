@@ -161,7 +161,7 @@ class Commands(Sound):
 def commands(*names: str, default: Any = print, left: int = 100) -> object:
     made = type("Made", (Commands,), {"names": names, "left": left})()
     made.default = default
-    return made  # type: ignore[no-any-return]
+    return made
 
 
 CONTROL: dict[str, tuple[Any, str]] = {

@@ -58,7 +58,7 @@ def write(folder: Path) -> None:
     shutil.copy(SERVER, folder / "server.py")
 
 
-def pack(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], None]:
+def pack(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], object]:
     def breaks(folder: Path) -> None:
         data = json.loads(json.dumps(PACK))
         change(data)
@@ -67,11 +67,11 @@ def pack(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], None]:
     return breaks
 
 
-def sidecar(**fields: Any) -> Callable[[Path], None]:
+def sidecar(**fields: Any) -> Callable[[Path], object]:
     return pack(lambda data: data["spec"]["sidecar"].update(fields))
 
 
-def instructions(old: str, new: str) -> Callable[[Path], None]:
+def instructions(old: str, new: str) -> Callable[[Path], object]:
     def breaks(folder: Path) -> None:
         (folder / "skills/plain/SKILL.md").write_text(INSTRUCTIONS.replace(old, new))
 
@@ -82,7 +82,12 @@ def tool(**fields: Any) -> dict[str, Any]:
     return {"name": "say_it", "description": "Says it.", "exec": ["echo"], **fields}
 
 
-FOLDER_BREAKS: dict[str, tuple[Callable[[Path], None], str]] = {
+def nothing(folder: Path) -> None:
+    shutil.rmtree(folder / "skills")
+    pack(lambda data: data["spec"].clear())(folder)
+
+
+FOLDER_BREAKS: dict[str, tuple[Callable[[Path], object], str]] = {
     "no-yaml": (lambda folder: (folder / "skillpack.yaml").write_text("a: ["), "it_can_be_read"),
     "typo": (sidecar(mountWorkspce=True), "it_can_be_read"),
     "no-front-matter": (instructions("---\n", ""), "it_can_be_read"),
@@ -95,7 +100,7 @@ FOLDER_BREAKS: dict[str, tuple[Callable[[Path], None], str]] = {
     "core-name": (pack(lambda data: data["metadata"].update(name="native")), "its_name_is_the_entry_points_and_can_name_a_container"),
     "long-name": (pack(lambda data: data["metadata"].update(name="x" * 60)), "its_name_is_the_entry_points_and_can_name_a_container"),
     "namespace": (pack(lambda data: data["metadata"].update(namespace="mine")), "it_is_of_no_namespace"),
-    "nothing": (lambda folder: (shutil.rmtree(folder / "skills"), pack(lambda data: data["spec"].clear())(folder))[0], "it_has_instructions_or_tools"),
+    "nothing": (nothing, "it_has_instructions_or_tools"),
     "no-instructions": (lambda folder: shutil.rmtree(folder / "skills"), "it_has_instructions_or_tools"),
     "no-description": (pack(lambda data: data["spec"].update(skills=[{"name": "more", "content": "# More"}])), "each_skill_is_described"),
     "short-description": (instructions("How to give a text back, and when that is of use.", "Echoes."), "each_skill_is_described"),
@@ -210,7 +215,7 @@ class NeedsWords(NoModule):
         pass
 
 
-CHECK_BREAKS: dict[str, tuple[Callable[[Path], None], dict[str, Any], str]] = {
+CHECK_BREAKS: dict[str, tuple[Callable[[Path], object], dict[str, Any], str]] = {
     "no-yaml": (FOLDER_BREAKS["no-yaml"][0], {}, "the_folder_can_be_read"),
     "a-rule": (FOLDER_BREAKS["dead-link"][0], {}, "in_the_folder[files_that_instructions_link_to_are_there]"),
     "large": (lambda folder: (folder / "skills/plain/references/notes.md").write_text("é" * 400_000), {}, "the_pack_is_plain_json_and_small_enough"),
