@@ -60,7 +60,7 @@ BY_HAND = """
 BROKEN = {
     "mute": "import time\ntime.sleep(600)\n",
     "stillborn": "raise SystemExit(3)\n",
-    "fragile": GOOD.replace('return "NAME', 'import os; os._exit(9); return "NAME'),
+    "fragile": BY_HAND.replace("answer(file.stem)", "os._exit(9)"),
     "deaf": BY_HAND.replace("answer(file.stem)", "pass"),
     "garbled": BY_HAND.replace("answer(file.stem)", "put(f'results/{file.stem}.json', '{')"),
     "liar": BY_HAND.replace("answer(file.stem)", "put(f'results/{file.stem}.json', json.dumps({'id': 'other', 'status': 'ok', 'content': ''}))"),
