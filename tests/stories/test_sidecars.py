@@ -60,12 +60,12 @@ BY_HAND = """
 BROKEN = {
     "mute": "import time\ntime.sleep(600)\n",
     "stillborn": "raise SystemExit(3)\n",
-    "fragile": BY_HAND.replace("answer(file.stem)", "os._exit(9)"),
     "deaf": BY_HAND.replace("answer(file.stem)", "pass"),
     "garbled": BY_HAND.replace("answer(file.stem)", "put(f'results/{file.stem}.json', '{')"),
     "liar": BY_HAND.replace("answer(file.stem)", "put(f'results/{file.stem}.json', json.dumps({'id': 'other', 'status': 'ok', 'content': ''}))"),
     "flood": BY_HAND.replace("answer(file.stem)", "put(f'results/{file.stem}.json', json.dumps({'id': file.stem, 'status': 'ok', 'content': 'x' * 50_000_000}))"),
 }  # fmt: skip
+FRAGILE = BY_HAND.replace("answer(file.stem)", "os._exit(9)")
 Install = Callable[[str, str], None]
 
 
@@ -92,7 +92,7 @@ async def test_broken_sidecars_harm_neither_the_run_nor_each_other(
     for name, server in BROKEN.items():
         install(name, server)
     install("good", GOOD)
-    asked = ["fragile", "deaf", "garbled", "liar", "flood", "good"]
+    asked = ["deaf", "garbled", "liar", "flood", "good"]
     calls = (*(call(f"ask_{name}", what="it", timeout=1) for name in asked[:-1]), call("ask_good", what="it"))
     model.script = turns(Answer("", calls), Answer("done"))
     async with open_plane() as plane:
@@ -102,13 +102,25 @@ async def test_broken_sidecars_harm_neither_the_run_nor_each_other(
         answers = dict(zip(asked, results(model.requests[1]), strict=True))
         assert answers["good"] == "good says it"
         assert "did not answer by the deadline" in answers["deaf"]
-        assert "did not answer by the deadline" in answers["fragile"]
         assert "its result was refused" in answers["garbled"]
         assert "names another call" in answers["liar"]
         assert "its result was refused" in answers["flood"]
         assert len(told(model)) < 100_000
         started = (await plane.journal(ended, "started"))[0]
         assert sorted(started["missing"]) == ["mute", "stillborn"]
+
+
+async def test_a_sidecar_that_dies_in_a_call_costs_an_attempt_and_its_call_is_not_repeated(
+    install: Install, open_plane: OpenPlane, model: OpenAIServer
+) -> None:
+    install("fragile", FRAGILE)
+    model.script = turns(Answer("", (call("ask_fragile", what="it"),)), Answer("done"))
+    async with open_plane() as plane:
+        await furnish(plane, model, skills=["fragile"])
+        ended = await plane.ended(await plane.run("ask it"), within=60)
+        assert (phase_of(ended), status_of(ended)["attempt"]) == ("Succeeded", 2), status_of(ended)
+        assert len(await plane.journal(ended, "tool.requested")) == 1
+        assert "unknown" in results(model.requests[1])[0]
 
 
 @pytest.mark.parametrize("sandbox", ["process", "bubblewrap"])
