@@ -110,6 +110,9 @@ class _Run:
         self._record = Record(journal, given.deadline + GRACE)
         self._artifacts = Artifacts(bus, plan.uid, agent.root, self._record)
         self._progress = Progress(agent.root, self._record)
+        for server in servers.values():
+            if isinstance(server, ToolServer):
+                server.heard = self._progress.tool_output
         self._review = CallReview(plan.tools, plan.bridge_hooks)
         self._tightening = Tightening(bus, plan.uid, pod.id, self._review)
         calls = ModelCalls(

@@ -29,6 +29,7 @@ class Skill:
     def command(self) -> Sequence[str]:
         """Command line of a tool server that is no Python module, on this machine; on a cluster the pack's image serves.
 
-        Empty where `module` says it, and for a skill that is instructions only.
+        Empty where `module` says it, where ``sidecar.command`` of skillpack.yaml does by a word that begins with ``./`` (a file of the folder),
+        where ``sidecar.tools`` declares the tools, and for a skill that is instructions only.
         """
         return ()

@@ -19,9 +19,11 @@ from sympozium_core.sidecar.definition import BadArguments, Handler
 TIMEOUT = 120.0
 
 
-def load_declared(path: Path) -> list[Handler]:
-    """Handlers for the tools in a JSON file ``{"tools": […]}``. Raises ProtocolError, OSError or ValueError."""
-    fields = Fields(json.loads(path.read_text("utf-8")), path.name)
+def load_declared(tools: str) -> list[Handler]:
+    """Handlers for the tools in JSON, ``{"tools": […]}``, or in the file of that name. Raises ProtocolError, OSError or ValueError."""
+    inline = tools.lstrip().startswith("{")
+    text, where = (tools, "tools") if inline else (Path(tools).read_text("utf-8"), Path(tools).name)
+    fields = Fields(json.loads(text), where)
     return [declared_handler(parse_declared(item)) for item in fields.objects("tools", 128, required=True)]
 
 
