@@ -90,6 +90,7 @@ GROUP_SANDBOXES = "sympozium.sandboxes"
 GROUP_MEMORIES = "sympozium.memories"
 GROUP_SKILLS = "sympozium.skills"
 GROUP_HARNESSES = "sympozium.harnesses"
+GROUP_MCP_CLIENTS = "sympozium.mcp_clients"
 GROUP_HOOKS = "sympozium.hooks"
 GROUP_BRIDGE_HOOKS = "sympozium.hooks.bridge"
 
@@ -158,6 +159,8 @@ NATIVE_SERVER = "native"
 """What stands where a tool server's name would, for a tool that the runner does itself."""
 GATEWAY_SERVER = "gateway"
 """The tool server that is no sidecar: the bridge has its calls carried out by the control plane."""
+MCP_SERVER = "mcp"
+"""The tool server that speaks MCP to all of a run's MCP servers, and the skill whose package serves it."""
 
 # Where a container finds its volumes. A runtime that can mount puts them at the defaults and sets none of these; one that cannot
 # (`process`) sets them. Paths only: nothing of the run is ever in the environment.
@@ -165,6 +168,9 @@ ENV_IPC = "SYMPOZIUM_IPC"  # default /ipc
 ENV_WORKSPACE = "SYMPOZIUM_WORKSPACE"  # default /workspace
 ENV_SKILLS = "SYMPOZIUM_SKILLS"  # default /skills
 ENV_TMP = "SYMPOZIUM_TMP"  # default /tmp
+
+# Of the sidecar that speaks MCP: its servers, as `contracts.mcp.told` has them.
+ENV_MCP_SERVERS = "SYMPOZIUM_MCP_SERVERS"
 
 # The bridge's own.
 ENV_VOLUMES = "SYMPOZIUM_VOLUMES"  # folder with one volume a container, by container name: agent/, skill-shell/

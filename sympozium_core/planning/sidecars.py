@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from sympozium_core.contracts.plan import Container, DeclaredTool, Resources
 from sympozium_core.contracts.sandbox import Feature
 from sympozium_core.errors import Cause
-from sympozium_core.names import GATEWAY_SERVER, NATIVE_SERVER
+from sympozium_core.names import GATEWAY_SERVER, MCP_SERVER, NATIVE_SERVER
 from sympozium_core.planning.identities import identity_faults
 from sympozium_core.planning.inputs import RunInputs, SandboxFacts, SkillSource
 from sympozium_core.planning.mandatory import parts_of
@@ -96,7 +96,7 @@ def skill_faults(inputs: RunInputs) -> list[Cause]:
     found += [
         Cause("spec.skills", f"{skill.name!r} is the name of a tool server of the core's own", "give the skill another name")
         for skill in inputs.skills
-        if skill.name in (NATIVE_SERVER, GATEWAY_SERVER)
+        if skill.name in (NATIVE_SERVER, GATEWAY_SERVER, MCP_SERVER)
     ]
     for skill in inputs.skills:
         found += _start_faults(skill, inputs.sandbox)

@@ -14,7 +14,7 @@ from sympozium_core.contracts.cluster import Forbidden, NotFound, ResourceType
 from sympozium_core.contracts.skill import Skill
 from sympozium_core.errors import Cause, Refused
 from sympozium_core.planning.egress import names_in
-from sympozium_core.planning.inputs import RunInputs, SandboxFacts, skill_refs
+from sympozium_core.planning.inputs import McpSource, RunInputs, SandboxFacts, SkillSource, skill_refs
 from sympozium_core.planning.mandatory import both
 from sympozium_core.planning.plan import SHELL_SKILL
 from sympozium_core.planning.policy import DEFAULT_POLICY, EffectivePolicy, effective_policy
@@ -31,7 +31,7 @@ from sympozium_core.registry.drivers import Drivers
 from sympozium_core.registry.relay import Relay
 from sympozium_core.resources import load
 from sympozium_core.resources.builtin import builtin_policy
-from sympozium_core.resources.kinds import SKILL_PACK, SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY
+from sympozium_core.resources.kinds import MCP_SERVER, SKILL_PACK, SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY
 from sympozium_core.resources.label_selector import selects
 from sympozium_core.sidecar.interpreter import python_command
 
@@ -168,6 +168,7 @@ class Directory:
         skills, missing = attach(run, instance, found.get)
         sandbox = await self._sandbox()
         addresses = await self._addresses.of(names_in(policy)) if "egress" in sandbox.features else {}
+        mcp = await asyncio.gather(*(self._mcp_source(namespace, each) for each in instance["spec"].get("mcpServers") or []))
         return RunInputs(
             run=run,
             instance=instance,
@@ -176,10 +177,25 @@ class Directory:
             addresses=addresses,
             skills=skills,
             missing_skills=missing,
+            mcp=tuple(mcp),
+            mcp_skill=self._mcp_skill() if mcp else None,
             agent_command=self._commands["agent"],
             bridge_command=self._commands["bridge"],
             bridge_hooks=self._bridge_hooks,
         )
+
+    async def _mcp_source(self, namespace: str, binding: Mapping[str, Any]) -> McpSource:
+        if binding.get("url"):
+            return McpSource(binding)
+        return McpSource(binding, await self._nearest(MCP_SERVER, namespace, binding["name"], needed=True))
+
+    def _mcp_skill(self) -> SkillSource | None:
+        """The installed package's and no SkillPack's: it speaks for all of a run's servers."""
+        if names.MCP_SERVER not in self._skill_packages:
+            return None
+        package = self._skills.get(names.MCP_SERVER)
+        pack = load.normalise(dict(package.pack()))
+        return SkillSource(names.MCP_SERVER, pack, {}, _command(package), package.module())
 
     async def _skill(self, namespace: str, name: str) -> FoundSkill | None:
         """A SkillPack of the namespace or the system's, else an installed package's. On this machine the package's tool server serves either;

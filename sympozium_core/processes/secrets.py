@@ -11,14 +11,16 @@ from sympozium_core.contracts.cluster import Cluster, NotFound
 from sympozium_core.errors import Permanent
 
 
-async def secret_values(cluster: Cluster, namespace: str, name: str) -> Mapping[str, str]:
+async def secret_values(
+    cluster: Cluster, namespace: str, name: str, *, reason: str = names.Reason.MODEL_ERROR
+) -> Mapping[str, str]:
     """The decoded values of a Secret, by key. Raises Permanent that names it."""
     try:
         found = await cluster.get(SECRET, namespace, name)
     except NotFound as error:
         raise Permanent(
             f"there is no Secret {name!r} in namespace {namespace!r}",
-            reason=names.Reason.MODEL_ERROR,
+            reason=reason,
             hint=f"make it with: sympozium secrets create {name} -n {namespace}",
         ) from error
     return {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in (found.get("data") or {}).items()}

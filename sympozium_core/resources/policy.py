@@ -125,6 +125,13 @@ class ModelPolicy(Strict):
     """Addresses beside the public ones at which models may be asked, such as within a cluster; one machine's own loopback is open to them anyway."""
 
 
+class McpPolicy(Strict):
+    """Where the MCP servers of runs may be."""
+
+    allowed_private: list[AddressRange] | None = None
+    """Addresses beside the public ones, such as within a cluster; one machine's own loopback is open to them anyway, and so is what Sympozium runs."""
+
+
 class ImagePolicy(Strict):
     allowed_registries: list[Text] | None = None
     """Prefixes of images, such as ``ghcr.io/acme``."""
@@ -170,6 +177,7 @@ class PolicySpec(Strict):
     """By name: code-execution, sub-agents, browser-automation, file-access. A gate that is not there is open."""
     network_policy: NetworkPolicy | None = None
     model_policy: ModelPolicy | None = None
+    mcp_policy: McpPolicy | None = None
     image_policy: ImagePolicy | None = None
     lifecycle_policy: LifecyclePolicy | None = None
     limits: PolicyLimits | None = None
