@@ -10,7 +10,8 @@ from sympozium_core.ipc.files import Root
 
 
 def write_skills(texts: Iterable[SkillText], folder: Path) -> None:
-    """Each as ``<pack>/<name>.md``. Raises FileRefused for a name that would lead out of the folder."""
+    """Each with its files, where `SkillText.path` says. Raises FileRefused for a name that would lead out of the folder."""
     with Root(folder) as root:
         for text in texts:
-            root.write_bytes(f"{text.pack}/{text.name}.md", text.content.encode("utf-8", "replace"))
+            for path, data, program in text.written():
+                root.write_bytes(path, data, mode=0o755 if program else 0o644)

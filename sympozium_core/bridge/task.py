@@ -33,9 +33,7 @@ def task(assignment: Assignment, offer: Offer, endpoint: ModelEndpoint) -> Task:
 
 
 def _skills(plan: RunPlan) -> tuple[SkillEntry, ...]:
-    return tuple(
-        SkillEntry(skill.name, skill.description, f"/skills/{skill.pack}/{skill.name}.md") for skill in plan.pod.skills
-    )
+    return tuple(SkillEntry(skill.name, skill.description, f"/skills/{skill.path}") for skill in plan.pod.skills)
 
 
 def _resume(earlier: Earlier, workspace_lost: bool) -> Resume:

@@ -6,6 +6,7 @@ JSON form (`to_json`; back again: `plan_reading`), because the bridge gets its p
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import hashlib
 import json
@@ -239,12 +240,31 @@ class Container:
 
 @dataclass(frozen=True)
 class SkillText:
-    """Instructions for the model, mounted read-only as ``/skills/<pack>/<name>.md``."""
+    """Instructions for the model, mounted read-only below ``/skills``."""
 
     pack: str
     name: str
     description: str
     content: str
+    files: Mapping[str, str] = field(default_factory=_no_items)
+    """What they refer to, by its path beside them."""
+    binary_files: Mapping[str, str] = field(default_factory=_no_items)
+    """The same in base64."""
+
+    @property
+    def path(self) -> str:
+        """Where the instructions are, below ``/skills``."""
+        alone = not self.files and not self.binary_files
+        return f"{self.pack}/{self.name}.md" if alone else f"{self.pack}/{self.name}/SKILL.md"
+
+    def written(self) -> Iterator[tuple[str, bytes, bool]]:
+        """Every file with its path below ``/skills``, its content, and whether it is a program."""
+        yield self.path, self.content.encode("utf-8", "replace"), False
+        for name, text in self.files.items():
+            yield f"{self.pack}/{self.name}/{name}", text.encode("utf-8", "replace"), text.startswith("#!")
+        for name, encoded in self.binary_files.items():
+            data = base64.b64decode(encoded)
+            yield f"{self.pack}/{self.name}/{name}", data, data.startswith((b"#!", b"\x7fELF"))
 
 
 @dataclass(frozen=True)

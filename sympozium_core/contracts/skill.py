@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 
-class Skill(ABC):
+class Skill:
     """Loaded by the control plane only; the tool server itself is a process of its own (see `sympozium_core.sidecar`).
 
     The server finds its volume at ``/ipc``, or where ``SYMPOZIUM_IPC`` says.
     """
 
-    @abstractmethod
-    def pack(self) -> Mapping[str, Any]:
-        """The SkillPack object in its JSON form, without a namespace. `metadata.name` equals the entry point's name."""
+    def folder(self) -> Path:
+        """Where the skill is written down: ``skillpack.yaml``, a SkillPack whose `metadata.name` equals the entry point's name, and
+        ``skills/<name>/SKILL.md`` with the instructions (`docs/reference/skill-folder.md`). By default the folder of the class's own module.
+        """
+        module = sys.modules[type(self).__module__]
+        return Path(str(module.__file__)).parent
 
     def module(self) -> str:
         """The Python module that serves the tools, started as ``python -m`` would, with the standard library, `sympozium_core.sidecar` and

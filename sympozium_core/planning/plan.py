@@ -132,7 +132,14 @@ def _pod(
     ]
     containers += [sidecar(skill, inputs.sandbox) for skill in skills if is_served(skill, inputs.sandbox)]
     texts = [
-        SkillText(skill.name, text["name"], text.get("description") or "", text["content"])
+        SkillText(
+            skill.name,
+            text["name"],
+            text.get("description") or "",
+            text["content"],
+            text.get("files") or {},
+            text.get("binaryFiles") or {},
+        )
         for skill in skills
         for text in skill.pack["spec"].get("skills") or []
     ]

@@ -33,6 +33,7 @@ from sympozium_core.resources import load
 from sympozium_core.resources.builtin import builtin_policy
 from sympozium_core.resources.kinds import MCP_SERVER, SKILL_PACK, SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY
 from sympozium_core.resources.label_selector import selects
+from sympozium_core.resources.skill_folder import read_skill_folder
 from sympozium_core.sidecar.interpreter import python_command
 
 MAX_NAMES = 4096
@@ -60,6 +61,7 @@ class Directory:
         self._sandbox = sandbox
         self._addresses = Addresses()
         self._policy_names: Recent[str] = Recent(MAX_NAMES)
+        self._packs: dict[str, Mapping[str, Any]] = {}
         self._followed: Mapping[ResourceType, Informer] = {}
 
     def follow(self, informers: Mapping[ResourceType, Informer]) -> None:
@@ -206,7 +208,13 @@ class Directory:
             return FoundSkill(pack, command)
         if package is None:
             return None
-        return FoundSkill(load.normalise(dict(package.pack())), command, package.module())
+        return FoundSkill(await self._pack_of(name, package), command, package.module())
+
+    async def _pack_of(self, name: str, package: Skill) -> Mapping[str, Any]:
+        """What an installed package brings, read once. Raises Refused where its folder holds no sound skill."""
+        if name not in self._packs:
+            self._packs[name] = await asyncio.to_thread(read_skill_folder, package.folder())
+        return self._packs[name]
 
     async def _nearest(self, kind: ResourceType, namespace: str, name: str, *, needed: bool) -> Mapping[str, Any] | None:
         """That of the namespace, else the system's. `needed`: there is nothing else to take."""

@@ -57,6 +57,10 @@ log = logging.getLogger(__name__)
 FOLLOWED = (SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY, SKILL_PACK, MCP_SERVER)
 """What each plan is made of: where reading it is a request to an API server, it is followed instead."""
 
+WORKERS, WORKERS_ON_CLUSTER = 16, 512
+"""Runs that are worked on at once. An API server answers each client in turn, and in a burst everybody else's requests are waiting
+there too: what a controller has not asked for yet comes last. Asked of a store in the same process, more at once gain nothing."""
+
 Adopt = Callable[[str], None]
 
 
@@ -124,7 +128,7 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
         context = _context(parts, runs, sandbox, facts.name, events, wake.warm, approvals)
         context.network = network
         await _answer_pods(stack, parts, context)
-        wake.controller = _run_controller(context)
+        wake.controller = _run_controller(context, WORKERS if parts.on_cluster is None else WORKERS_ON_CLUSTER)
         policies.on_change(PolicyChanges(context, wake.controller.enqueue).changed)
         await parts.pods.sweep(runs)
         work = Supervisor()
@@ -218,7 +222,7 @@ def _context(
     return context
 
 
-def _run_controller(context: RunContext) -> Controller:
+def _run_controller(context: RunContext, workers: int) -> Controller:
     async def gave_up(key: Key, error: Permanent) -> None:
         run = context.runs.cache.get(key)
         if run is not None:
@@ -229,7 +233,7 @@ def _run_controller(context: RunContext) -> Controller:
         context.runs,
         partial(phases.reconcile, context),
         sources=[Source(context.approvals.informer, _run_of)],
-        options=Options(workers=16, gave_up=gave_up, concerns=phases.concerns, can_wait=phases.can_wait),
+        options=Options(workers=workers, gave_up=gave_up, concerns=phases.concerns, can_wait=phases.can_wait),
     )
 
     context.runs.on_change(Line(context, controller.enqueue).changed)

@@ -98,6 +98,11 @@ FileName = Annotated[
     AfterValidator(object_names.file_name),
     WithJsonSchema({"type": "string", "maxLength": object_names.MAX_SUBDOMAIN, "pattern": object_names.FILE_NAME}),
 ]
+RelativePath = Annotated[
+    str,
+    AfterValidator(object_names.relative_path),
+    WithJsonSchema({"type": "string", "maxLength": object_names.MAX_SUBDOMAIN, "pattern": object_names.RELATIVE_PATH}),
+]
 EnvironmentName = Annotated[
     str,
     AfterValidator(object_names.environment_name),

@@ -9,6 +9,7 @@ from sympozium_core.resources.faults import Fault, shown
 SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+RELATIVE_PATH = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*$"
 ENVIRONMENT_NAME = r"^[-._a-zA-Z][-._a-zA-Z0-9]*$"
 MAX_SUBDOMAIN = 253
 MAX_LABEL = 63
@@ -59,6 +60,15 @@ def file_name(name: str) -> str:
     if len(name) > MAX_SUBDOMAIN or not _FILE_NAME.fullmatch(name):
         raise Fault(f"{shown(name)} is no name", "letters, digits, '-', '_' and '.', such as cluster-overview")
     return name
+
+
+def relative_path(path: str) -> str:
+    """Where a file is below a folder. Raises Fault for what leads out of it, and for names that are hidden or no file names."""
+    if len(path) > MAX_SUBDOMAIN or not all(_FILE_NAME.fullmatch(part) for part in path.split("/")):
+        raise Fault(
+            f"{shown(path)} is no plain path below a folder", "letters, digits, '-', '_' and '.', such as references/api.md"
+        )
+    return path
 
 
 def environment_name(name: str) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from sympozium_core.resources.conditions import Condition
 from sympozium_core.resources.execution import AccessRule, EnvironmentVariable, FreeForm
-from sympozium_core.resources.fields import FileName, LabelName, Port, Quantity, SecretName, Text, ToolName
+from sympozium_core.resources.faults import Fault
+from sympozium_core.resources.fields import FileName, LabelName, Port, Quantity, RelativePath, SecretName, Text, ToolName
 from sympozium_core.resources.strictness import Loose, Resource, Strict
 
 MAX_DESCRIPTION = 2048
@@ -21,13 +23,25 @@ class Requirements(Strict):
     tools: list[str] = []
 
 
+def _base64(text: str) -> str:
+    try:
+        base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise Fault("is not base64", "what `base64 -w0 FILE` prints") from error
+    return text
+
+
 class Skill(Strict):
-    """Instructions, mounted as ``/skills/<pack>/<name>.md``."""
+    """Instructions, mounted as ``/skills/<pack>/<name>.md``, or with files of their own as ``/skills/<pack>/<name>/SKILL.md``."""
 
     name: FileName
     description: str = ""
     content: Text
     """Markdown."""
+    files: dict[RelativePath, str] = {}
+    """What the instructions refer to, by its path beside them: references, scripts, templates. One that begins with ``#!`` can be executed."""
+    binary_files: dict[RelativePath, Annotated[str, AfterValidator(_base64)]] = {}
+    """The same for what is no text, in base64."""
     requires: Requirements | None = None
 
 

@@ -16,7 +16,7 @@ from sympozium_core.registry.catalogue import installed
 from sympozium_core.registry.checks import check_all
 from sympozium_core.registry.record import Record
 
-GOOD = "from sympozium_core.contracts.skill import Skill\nclass P(Skill):\n    def pack(self): return {}\n"
+GOOD = "from sympozium_core.contracts.skill import Skill\nclass P(Skill):\n    pass\n"
 HOOK = "from sympozium_core.hooks import hookimpl\n@hookimpl\ndef sympozium_{}(event): pass\n"
 
 CASES: dict[str, tuple[str, str, str]] = {

@@ -22,8 +22,8 @@ GOOD = """
 from sympozium_core.contracts.skill import Skill
 
 class Good(Skill):
-    def pack(self):
-        return {"metadata": {"name": "good"}}
+    def module(self):
+        return "good_server"
 """
 
 
@@ -35,7 +35,7 @@ def test_gives_the_one_instance_of_the_driver_that_is_named(packages: Any, tmp_p
     assert drivers.names() == ["bad", "good"]
     assert "good_skill" not in sys.modules
     driver = drivers.get("good")
-    assert driver.pack() == {"metadata": {"name": "good"}}
+    assert driver.module() == "good_server"
     assert drivers.get("good") is driver
     assert "bad_skill" not in sys.modules
     assert record.read()[GROUP_SKILLS, "good"].ok
@@ -49,7 +49,7 @@ def test_an_unknown_name_is_told_with_the_group_and_what_is_installed(packages: 
     ):
         drivers.get("goood")
     packages.install("late-skill", {GROUP_SKILLS: {"goood": "late_skill:Good"}}, GOOD)
-    assert drivers.get("goood").pack()
+    assert drivers.get("goood").module()
 
 
 def test_with_nothing_installed(packages: Any) -> None:
@@ -73,8 +73,14 @@ BROKEN = {
     "empty": ("", "AttributeError: module 'broken' has no attribute 'Good'"),
     "function": ("def Good(): pass", "its entry point names a function, not a subclass of Skill"),
     "stranger": ("class Good: pass", "Good is not a subclass of sympozium_core.contracts.skill.Skill"),
-    "abstract": ("from sympozium_core.contracts.skill import Skill\nclass Good(Skill): pass", "Good does not implement pack"),
-    "arguments": (GOOD.replace("def pack", "def __init__(self, need): pass\n    def pack"), "TypeError: .*missing 1 required"),
+    "abstract": (
+        f"from abc import abstractmethod, ABC{GOOD.replace('(Skill)', '(Skill, ABC)')}\n    @abstractmethod\n    def more(self): ...",
+        "Good does not implement more",
+    ),
+    "arguments": (
+        GOOD.replace("def module", "def __init__(self, need): pass\n    def module"),
+        "TypeError: .*missing 1 required",
+    ),
 }
 
 

@@ -41,17 +41,14 @@ GATE = """
 """
 SKILL = """
     import sys
+    from pathlib import Path
     from sympozium_core.contracts.skill import Skill
 
     class Greeting(Skill):
         name = ""
 
-        def pack(self):
-            return {{
-                "apiVersion": "sympozium.ai/v1alpha1", "kind": "SkillPack", "metadata": {{"name": self.name}},
-                "spec": {{"skills": [{{"name": self.name, "description": "greets", "content": "# Greet"}}],
-                         "sidecar": {{"image": "example.com/greeting:1", "mountWorkspace": True}}}},
-            }}
+        def folder(self):
+            return Path(__file__).parent / self.name
 
         def command(self):
             return (sys.executable, "-m", "greeting_server", self.name)
@@ -61,6 +58,14 @@ SKILL = """
 
     class Casual(Greeting):
         name = "casual"
+"""
+PACK = """
+apiVersion: sympozium.ai/v1alpha1
+kind: SkillPack
+metadata: {name: NAME}
+spec:
+  skills: [{name: NAME, description: greets, content: "# Greet"}]
+  sidecar: {image: "example.com/greeting:1", mountWorkspace: true}
 """
 SERVER = """
     import sys
@@ -88,6 +93,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
 
     def installed(distribution: str, modules: dict[str, str], entry_points: dict[str, dict[str, str]]) -> None:
         write_package(tmp_path, distribution, modules, entry_points)
+        for name in entry_points.get("sympozium.skills", {}):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "skillpack.yaml").write_text(PACK.replace("NAME", name))
 
     yield installed
     for module in set(sys.modules) - before:
@@ -135,7 +143,7 @@ async def test_a_hook_in_the_bridge_vetoes_a_call(install: Install, open_plane: 
 async def test_two_skills_serve_one_name(install: Install, open_plane: OpenPlane, model: OpenAIServer) -> None:
     install(
         "greeting",
-        {"greeting_skill": SKILL.replace("{{", "{").replace("}}", "}"), "greeting_server": SERVER},
+        {"greeting_skill": SKILL, "greeting_server": SERVER},
         {"sympozium.skills": {"formal": "greeting_skill:Formal", "casual": "greeting_skill:Casual"}},
     )
     model.script = turns(
@@ -159,7 +167,7 @@ async def test_a_skill_that_does_not_come_up(install: Install, open_plane: OpenP
     broken = "import sys\nprint('no such database', file=sys.stderr)\nsys.exit(3)"
     install(
         "greeting",
-        {"greeting_skill": SKILL.replace("{{", "{").replace("}}", "}"), "greeting_server": broken},
+        {"greeting_skill": SKILL, "greeting_server": broken},
         {"sympozium.skills": {"formal": "greeting_skill:Formal"}},
     )
     model.script = turns(Answer("done without"))

@@ -65,9 +65,10 @@ class PodFiles:
             with contextlib.suppress(OSError):
                 workspace_of.root.rmdir()  # When nothing else had been kept of it.
         self.workspace.mkdir(mode=0o700, exist_ok=True)
-        for skill in plan.skills:
-            (self.skills / skill.pack).mkdir(mode=0o700, exist_ok=True)
-            (self.skills / skill.pack / f"{skill.name}.md").write_text(skill.content, encoding="utf-8")
+        with Root(self.skills) as skills:
+            for skill in plan.skills:
+                for path, data, program in skill.written():
+                    skills.write_bytes(path, data, mode=0o755 if program else 0o644)
 
     def write_credential(self, address: str, token: str, pod_id: str) -> None:
         text = json.dumps({"address": address, "token": token, "pod": pod_id})
