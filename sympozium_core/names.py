@@ -29,6 +29,10 @@ LABEL_POD = f"{GROUP}/pod"
 LABEL_NETWORK = f"{GROUP}/network"
 LABEL_MEMORY = f"{GROUP}/memory"
 COMPONENT_RUN = "agent-run"
+# On the pods of MCP servers that are run on a cluster, and what is made for them, with what each was made of.
+LABEL_MCP_SERVER = f"{GROUP}/mcp-server"
+COMPONENT_MCP_SERVER = "mcp-server"
+ANNOTATION_MADE_OF = f"{GROUP}/made-of"
 # Of the pods of the event bus (app.kubernetes.io/component), written by the installation; selected by the NetworkPolicies of runs.
 COMPONENT_NATS = "nats"
 # On a NetworkPolicy: what it was made of, as JSON, so that it can be made again when the API server's addresses change.

@@ -185,7 +185,15 @@ class Discovered:
 
 
 class McpClient(ABC):
-    """Speaks MCP for the control plane, which wants to know whether a server is there and what it has. Loaded by gateways."""
+    """Speaks MCP for the control plane, which wants to know whether a server is there and what it has. Loaded by gateways and the controller."""
+
+    @property
+    @abstractmethod
+    def adapter(self) -> str:
+        """A Python module that serves over streamable HTTP, at ``/mcp``, what a program speaks on its standard streams:
+        ``--listen WHERE -- COMMAND…``, or ``--listen WHERE --input FIFO --output FIFO`` for one that runs in another container. WHERE is a port, or the
+        path of a Unix socket to make. It begins to listen before the program has said anything.
+        """
 
     @abstractmethod
     async def discover(self, server: McpServer, exchange: Exchange) -> Discovered:

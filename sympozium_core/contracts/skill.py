@@ -27,8 +27,7 @@ class Skill:
         return ""
 
     def command(self) -> Sequence[str]:
-        """Command line of a tool server that is no Python module, on this machine; on a cluster the pack's image serves.
-
-        Empty where `module` says it, and for a skill that is instructions only.
+        """Command line of a tool server on this machine, where it is no Python module, or one that needs more than its own package; on a
+        cluster the pack's image serves, or `module`. Empty where `module` says it, and for a skill that is instructions only.
         """
         return ()

@@ -63,6 +63,8 @@ class Directory:
         self._policy_names: Recent[str] = Recent(MAX_NAMES)
         self._packs: dict[str, Mapping[str, Any]] = {}
         self._followed: Mapping[ResourceType, Informer] = {}
+        self.settle: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None
+        """Waits until an MCPServer has been looked at; set by whoever looks at them."""
 
     def follow(self, informers: Mapping[ResourceType, Informer]) -> None:
         """From now on these kinds are looked up in the informers' caches, which a change reaches a moment after it was made; admission looked at
@@ -180,7 +182,7 @@ class Directory:
             skills=skills,
             missing_skills=missing,
             mcp=tuple(mcp),
-            mcp_skill=self._mcp_skill() if mcp else None,
+            mcp_skill=await self._mcp_skill() if mcp else None,
             agent_command=self._commands["agent"],
             bridge_command=self._commands["bridge"],
             bridge_hooks=self._bridge_hooks,
@@ -189,14 +191,19 @@ class Directory:
     async def _mcp_source(self, namespace: str, binding: Mapping[str, Any]) -> McpSource:
         if binding.get("url"):
             return McpSource(binding)
-        return McpSource(binding, await self._nearest(MCP_SERVER, namespace, binding["name"], needed=True))
+        found = await self._nearest(MCP_SERVER, namespace, binding["name"], needed=True)
+        if found is not None and self.settle is not None:
+            await self.settle(found)
+            now = await self._get(MCP_SERVER, found["metadata"]["namespace"], binding["name"])
+            found = load.normalise(now) if now is not None else None
+        return McpSource(binding, found)
 
-    def _mcp_skill(self) -> SkillSource | None:
+    async def _mcp_skill(self) -> SkillSource | None:
         """The installed package's and no SkillPack's: it speaks for all of a run's servers."""
         if names.MCP_SERVER not in self._skill_packages:
             return None
         package = self._skills.get(names.MCP_SERVER)
-        pack = load.normalise(dict(package.pack()))
+        pack = await self._pack_of(names.MCP_SERVER, package)
         return SkillSource(names.MCP_SERVER, pack, {}, _command(package), package.module())
 
     async def _skill(self, namespace: str, name: str) -> FoundSkill | None:
@@ -247,4 +254,4 @@ class Directory:
 def _command(package: Skill) -> tuple[str, ...]:
     """How the package's tool server is started on this machine."""
     module = package.module()
-    return tuple(python_command(module) if module else package.command())
+    return tuple(package.command()) or (tuple(python_command(module)) if module else ())

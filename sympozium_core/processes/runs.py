@@ -40,6 +40,7 @@ from sympozium_core.processes.directory import Directory
 from sympozium_core.processes.models import Asked, answer_models
 from sympozium_core.processes.pods import PodHost
 from sympozium_core.processes.tool_processes import ToolProcesses
+from sympozium_core.processes.tool_servers import OnThisCluster, mcp_servers
 from sympozium_core.reconcile.controller import Controller, Options, Source
 from sympozium_core.reconcile.events import EventRecorder
 from sympozium_core.reconcile.informer import Informer
@@ -89,8 +90,8 @@ class Parts:
     data_dir: Path
     clock: Clock
     settings: ControllerSettings
-    tool_processes: ToolProcesses | None = None
-    """MCP servers that are run on this machine; None where a cluster runs them."""
+    tool_host: ToolProcesses | OnThisCluster
+    """Who runs MCP servers."""
     on_cluster: OnCluster | None = None
     only_new: bool = False
     """Leave the runs that are there already alone, but for those that are adopted."""
@@ -109,6 +110,8 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
         policies = informers.of(SYMPOZIUM_POLICY)
         questions = informers.of(TOOL_APPROVAL, indexes=tool_approvals.INDEXES)
         events = EventRecorder(parts.cluster, "sympozium-controller", clock=parts.clock)
+        tool_servers = mcp_servers(parts.cluster, parts.bus, informers, parts.tool_host, events=events, clock=parts.clock)
+        parts.directory.settle = tool_servers.settled
         supervisor = Supervisor()
         supervisor.add("informers", informers.run)
         supervisor.add("events", events.run)
@@ -136,6 +139,7 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
         about = instance.controller(parts.cluster, instances, runs, events=events, clock=parts.clock, memory=memory)
         work.add("instances", about.run)
         work.add("approvals", approvals.controller().run)
+        work.add("mcp servers", tool_servers.controller.run)
         if network is not None:
             work.add("network profiles", network.controller().run)
             work.add("leftover rights", lambda: identity.keep_swept(context))
@@ -158,7 +162,7 @@ async def _answer_pods(stack: AsyncExitStack, parts: Parts, context: RunContext)
             parts.data_dir,
             on_this_machine=True,
             mcp_clients=Drivers(names.GROUP_MCP_CLIENTS, McpClient),
-            local_servers=parts.tool_processes,
+            local_servers=parts.tool_host if isinstance(parts.tool_host, ToolProcesses) else None,
         )
         models = answer_models(parts.cluster, parts.bus, parts.plans, context.runs, asked, parts.clock)
         await stack.enter_async_context(models)
