@@ -21,10 +21,14 @@ def causes(server: Mapping[str, Any], features: Collection[Feature]) -> list[Cau
     if not deployment:
         return [Cause("spec.replicas", "acts with deployment alone", "leave it out")] if spec.get("replicas", 1) != 1 else []
     if "images" in features:
-        missing = Cause("spec.deployment.image", "is missing: on a cluster a server is a container", "such as ghcr.io/acme/server:1")
+        missing = Cause(
+            "spec.deployment.image", "is missing: on a cluster a server is a container", "such as ghcr.io/acme/server:1"
+        )
         return [] if deployment.get("image") else [missing]
     found = [
-        Cause(f"spec.deployment.{field}", because, "leave it out") for field, because in _CLUSTER_ALONE.items() if deployment.get(field)
+        Cause(f"spec.deployment.{field}", because, "leave it out")
+        for field, because in _CLUSTER_ALONE.items()
+        if deployment.get(field)
     ]
     if not deployment.get("cmd"):
         found.append(Cause("spec.deployment.cmd", "is missing: on this machine a server is a program", "such as npx"))

@@ -110,7 +110,7 @@ class _Run:
         self._record = Record(journal, given.deadline + GRACE)
         self._artifacts = Artifacts(bus, plan.uid, agent.root, self._record)
         self._progress = Progress(agent.root, self._record)
-        self._review = CallReview(plan.tools, plan.bridge_hooks)
+        self._review = CallReview(plan.tools, plan.bridge_hooks, plan.mcp)
         self._tightening = Tightening(bus, plan.uid, pod.id, self._review)
         calls = ModelCalls(
             bus,

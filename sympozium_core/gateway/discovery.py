@@ -42,9 +42,7 @@ class Discovery:
         server, host = await self._find(uid, namespace, name, private)
         client = await self._client()
 
-        def exchange(
-            method: str, path: str, headers: Any, body: bytes
-        ) -> AbstractAsyncContextManager[ExchangeAnswer]:
+        def exchange(method: str, path: str, headers: Any, body: bytes) -> AbstractAsyncContextManager[ExchangeAnswer]:
             return self._connections.exchange(host, method, path, headers, body)
 
         try:

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 from yarl import URL
@@ -97,7 +98,9 @@ class ToolConnections:
         kept.active += 1
         try:
             for _ in range(MAX_REDIRECTS):
-                async with kept.session.request(method, url, headers=sent, data=body or None, allow_redirects=False) as response:
+                async with kept.session.request(
+                    method, url, headers=sent, data=body or None, allow_redirects=False
+                ) as response:
                     if (onward := _onward(response, url)) is not None:
                         url = onward
                         continue
@@ -131,7 +134,7 @@ class ToolConnections:
 
     def _opened(self, place: Place) -> aiohttp.ClientSession:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
-        limits = {"timeout": timeout, "max_line_size": MAX_HEADER_LINE, "max_field_size": MAX_HEADER_LINE}
+        limits: dict[str, Any] = {"timeout": timeout, "max_line_size": MAX_HEADER_LINE, "max_field_size": MAX_HEADER_LINE}
         if place.socket:
             connector = aiohttp.UnixConnector(place.socket, limit=0)
             return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, **limits)
@@ -185,7 +188,9 @@ def _failure(name: str, error: Exception) -> SympoziumError:
     if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL):
         return Permanent(f"MCP server {name} does not answer in HTTP", reason="ToolError")
     if isinstance(error, ValueError):
-        return Permanent(f"a header for MCP server {name} cannot be sent", reason="ToolError", hint="no line breaks in a Secret's value")
+        return Permanent(
+            f"a header for MCP server {name} cannot be sent", reason="ToolError", hint="no line breaks in a Secret's value"
+        )
     return Temporary(f"MCP server {name} broke off the connection", reason="ToolError")
 
 
@@ -199,4 +204,3 @@ class RunToolHost:
     host: ToolHost
     attempt: int
     deadline: float
-

@@ -38,9 +38,7 @@ def mcp_servers(inputs: RunInputs) -> tuple[McpServer, ...]:
 def mcp_notes(inputs: RunInputs) -> list[str]:
     """Why it has not the others, for people."""
     return [
-        f"MCP server {name} is not there for this run: {found}"
-        for name, found in _each(inputs)
-        if isinstance(found, NotThere)
+        f"MCP server {name} is not there for this run: {found}" for name, found in _each(inputs) if isinstance(found, NotThere)
     ]
 
 

@@ -38,7 +38,9 @@ def reach_of(plan: RunPlan, told: Mapping[str, Any] | None = None) -> Reach:
     if told is None or "privateModels" not in told:
         return Reach(plan.fetch, plan.private_models, plan.private_mcp)
     fetch = fetch_policy_from_json(told["fetch"])
-    return Reach(fetch if fetch and fetch.lets_something else None, tuple(told["privateModels"]), tuple(told.get("privateMcp") or ()))
+    return Reach(
+        fetch if fetch and fetch.lets_something else None, tuple(told["privateModels"]), tuple(told.get("privateMcp") or ())
+    )
 
 
 def narrowed(held: Reach, now: EffectivePolicy, *, named: bool) -> Reach:

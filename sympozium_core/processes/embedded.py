@@ -103,7 +103,9 @@ async def _carry_out(settings: EmbeddedSettings, stack: AsyncExitStack, base: _B
     from sympozium_core.processes.runs import Parts, carry_out_runs
     from sympozium_core.processes.tool_processes import ToolProcesses
 
-    tools = ToolProcesses(base.cluster, Drivers(names.GROUP_MCP_CLIENTS, McpClient, record=base.record), settings.data_dir / "mcp")
+    tools = ToolProcesses(
+        base.cluster, Drivers(names.GROUP_MCP_CLIENTS, McpClient, record=base.record), settings.data_dir / "mcp"
+    )
     stack.push_async_callback(tools.close)
     parts = Parts(
         cluster=base.cluster,

@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sympozium_core import names
 from sympozium_core.bus.journal import JournalEntry
 from sympozium_core.clock import Clock
 from sympozium_core.contracts.bus import Bus
-from sympozium_core import names
 from sympozium_core.contracts.cluster import Cluster
 from sympozium_core.contracts.mcp import McpClient
 from sympozium_core.contracts.plan import RunPlan
@@ -50,7 +50,14 @@ from sympozium_core.reconcile.supervisor import Supervisor
 from sympozium_core.registry import calls
 from sympozium_core.registry.drivers import Drivers
 from sympozium_core.registry.relay import Relay
-from sympozium_core.resources.kinds import AGENT_RUN, MCP_SERVER, SKILL_PACK, SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY, TOOL_APPROVAL
+from sympozium_core.resources.kinds import (
+    AGENT_RUN,
+    MCP_SERVER,
+    SKILL_PACK,
+    SYMPOZIUM_INSTANCE,
+    SYMPOZIUM_POLICY,
+    TOOL_APPROVAL,
+)
 from sympozium_core.settings import ControllerSettings
 
 log = logging.getLogger(__name__)

@@ -45,9 +45,7 @@ class Serving:
 
 
 class ToolHosts:
-    def __init__(
-        self, cluster: Cluster, servings: Servings, local: LocalServers | None, *, on_this_machine: bool
-    ) -> None:
+    def __init__(self, cluster: Cluster, servings: Servings, local: LocalServers | None, *, on_this_machine: bool) -> None:
         self._cluster, self._servings, self._local, self._on_this_machine = cluster, servings, local, on_this_machine
 
     async def of_run(self, uid: str, attempt: int, name: str) -> RunToolHost:
@@ -56,9 +54,7 @@ class ToolHosts:
         host = await self._host(found.server, found.private)
         return RunToolHost(host, found.attempt, found.deadline)
 
-    async def of_server(
-        self, uid: str, namespace: str, name: str, private: tuple[str, ...]
-    ) -> tuple[McpServer, ToolHost]:
+    async def of_server(self, uid: str, namespace: str, name: str, private: tuple[str, ...]) -> tuple[McpServer, ToolHost]:
         """A `discovery.FindServer`. A run's pod can ask under its run's UID alone, which is no server's."""
         try:
             found = load.normalise(await self._cluster.get(MCP_SERVER, namespace, name))

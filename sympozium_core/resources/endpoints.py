@@ -13,8 +13,19 @@ URL = r"^https?://[^@#\s/]+[^@#\s]*$"
 HEADER = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
 _URL, _HEADER = re.compile(URL), re.compile(HEADER)
 PROTOCOL = frozenset(
-    ("accept", "accept-encoding", "connection", "content-length", "content-type", "host", "last-event-id", "te", "trailer")
-    + ("transfer-encoding", "upgrade")
+    (
+        "accept",
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "last-event-id",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    )
 )
 """Headers that the protocol itself sets, besides those that begin with ``mcp-``."""
 

@@ -41,8 +41,9 @@ class ToolGate(Strict):
     """``ask`` waits for a person."""
     when: CallCondition | None = None
     """CEL: the rule is for the calls of which it is true. It sees ``args`` (the call's arguments), ``tool``, ``server``, and ``argv``: the words of an
-    ``execute_command`` whose command is free of shell operators, and is then run without a shell. Where it cannot be
-    told (it fails, or looks at an ``argv`` that is not there), the stricter outcome of both holds."""
+    ``execute_command`` whose command is free of shell operators, and is then run without a shell; and of a tool of an MCP server ``annotations``:
+    ``readOnly``, ``destructive``, ``idempotent`` and ``openWorld``, as the server says. Where it cannot be told (it fails, or looks at an ``argv``, or at
+    ``annotations``, that are not there), the stricter outcome of both holds."""
 
 
 class ToolGating(Strict):

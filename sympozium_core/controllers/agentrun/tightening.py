@@ -57,8 +57,13 @@ def as_held(plan: RunPlan, record: Record) -> RunPlan:
         return plan
     reach = reach_of(plan, record.policy)
     less = with_tools(plan, _tools(plan, record))
-    reached = {"fetch": reach.fetch, "private_models": reach.private_models, "private_mcp": reach.private_mcp}
-    return replace(less, limits=_limits(plan, record), **reached)
+    return replace(
+        less,
+        limits=_limits(plan, record),
+        fetch=reach.fetch,
+        private_models=reach.private_models,
+        private_mcp=reach.private_mcp,
+    )
 
 
 class Held(NamedTuple):

@@ -207,8 +207,10 @@ class McpServers:
     def _tell(self, server: View, looked: Looked) -> None:
         before = get_condition(server.get("status") or {}, READY)
         if before is None or (before.get("status") == "True") != looked.ready or before.get("reason") != looked.reason:
-            kind = "Normal" if looked.ready or looked.reason == "Suspended" else "Warning"
-            self._events.record(MCP_SERVER, server, kind, "Ready" if looked.ready else looked.reason, looked.message)
+            well = looked.ready or looked.reason == "Suspended"
+            self._events.record(
+                MCP_SERVER, server, "Normal" if well else "Warning", "Ready" if looked.ready else looked.reason, looked.message
+            )
 
 
 def _tools(server: McpServer, found: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,9 +24,7 @@ SELECTOR = f"{LABEL_COMPONENT}={COMPONENT_MCP_SERVER}"
 class Workloads:
     """Implements `host.Host`. What it makes is owned by its MCPServer, and goes with it."""
 
-    def __init__(
-        self, cluster: Cluster, informers: Informers, adapter: Callable[[], Awaitable[Adapter]], home: str
-    ) -> None:
+    def __init__(self, cluster: Cluster, informers: Informers, adapter: Callable[[], Awaitable[Adapter]], home: str) -> None:
         """`home` is the namespace of the gateways. Made before the informers are in step."""
         self._cluster, self._adapter, self._home = cluster, adapter, home
         self._deployments = informers.of(DEPLOYMENT, labels=SELECTOR)
@@ -78,4 +76,6 @@ def _state(deployment: Mapping[str, Any] | None, server: View) -> Deployed:
         return Deployed(True, "Available", f"Deployment {name}", service_url(server))
     because = next((each.get("message") for each in status.get("conditions") or [] if each.get("status") == "False"), "")
     more = f": {because}" if because else ""
-    return Deployed(False, "NotAvailable", f"Deployment {name} has no pod that is ready{more}; kubectl describe deployment {name}")
+    return Deployed(
+        False, "NotAvailable", f"Deployment {name} has no pod that is ready{more}; kubectl describe deployment {name}"
+    )
