@@ -39,8 +39,8 @@ from sympozium_core.embedded.bus.local import EmbeddedBus
 from sympozium_core.planning.factory import build_run
 from sympozium_core.planning.inputs import SandboxFacts
 from sympozium_core.processes.plugins import IN_IMAGES, make_directory
-from sympozium_core.processes.tool_servers import OnThisCluster
 from sympozium_core.processes.runs import OnCluster, Parts, carry_out_runs
+from sympozium_core.processes.tool_servers import OnThisCluster
 from sympozium_core.reconcile.informer import Informer
 from sympozium_core.registry.record import Record
 from sympozium_core.registry.relay import load_relay
