@@ -38,6 +38,8 @@ COMPONENT_NATS = "nats"
 # On a NetworkPolicy: what it was made of, as JSON, so that it can be made again when the API server's addresses change.
 ANNOTATION_NETWORK = f"{GROUP}/network"
 # On what the controller makes for one run: ``namespace/name`` of the AgentRun.
+ANNOTATION_PACKAGE = f"{GROUP}/package"
+"""On a SkillPack of the control plane's namespace: the installed package that it is of, its version and its state."""
 ANNOTATION_RUN = f"{GROUP}/agent-run"
 ANNOTATION_BUS_CA = f"{GROUP}/bus-ca"
 # What a bridge's projected ServiceAccount token is for: no API server takes it.
@@ -162,7 +164,11 @@ NATIVE_TOOLS = (Tool.READ_FILE, Tool.WRITE_FILE, Tool.EDIT_FILE, Tool.LIST_DIREC
 NATIVE_SERVER = "native"
 """What stands where a tool server's name would, for a tool that the runner does itself."""
 GATEWAY_SERVER = "gateway"
-"""The tool server that is no sidecar: the bridge has its calls carried out by the control plane."""
+"""The tool server that is no sidecar: the bridge has its calls carried out by the gateway."""
+CONTROL_SERVER = "control"
+"""The tool server of what an agent asks of the control plane itself."""
+CORE_SERVERS = (NATIVE_SERVER, GATEWAY_SERVER, CONTROL_SERVER)
+"""Names that no skill can have. What these serve is not another's to take, in this order."""
 MCP_SERVER = "mcp"
 """The tool server that speaks MCP to all of a run's MCP servers, and the skill whose package serves it."""
 
@@ -170,6 +176,7 @@ MCP_SERVER = "mcp"
 # (`process`) sets them. Paths only: nothing of the run is ever in the environment.
 ENV_IPC = "SYMPOZIUM_IPC"  # default /ipc
 ENV_WORKSPACE = "SYMPOZIUM_WORKSPACE"  # default /workspace
+ENV_SECRET = "SYMPOZIUM_SECRET"  # a sidecar's: the folder with the keys of its Secret; default where its SkillPack says
 ENV_SKILLS = "SYMPOZIUM_SKILLS"  # default /skills
 ENV_TMP = "SYMPOZIUM_TMP"  # default /tmp
 

@@ -31,6 +31,16 @@ class SdkServer:
     server: Any = None
 
 
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.serves = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.serves.set()
+
+
 def make(log: SdkServer) -> MCPServer:
     mcp = MCPServer("calculator", version="7.1")
 
@@ -75,12 +85,10 @@ async def sdk_server(transport: str = "http", token: str = "") -> AsyncIterator[
     mcp = make(log)
     app = mcp.sse_app() if transport == "sse" else mcp.streamable_http_app()
     config = uvicorn.Config(_guarded(app, log), log_level="warning", lifespan="on", timeout_graceful_shutdown=1)
-    server = log.server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    task = asyncio.create_task(server.serve(sockets=[listener]))
+    server = log.server = _Server(config)
+    task = asyncio.create_task(server._serve([listener]))  # `serve` would take the signals of the tests' own process
     try:
-        while not server.started:
-            await asyncio.sleep(0.005)
+        await server.serves.wait()
         yield log
     finally:
         server.should_exit = True

@@ -92,6 +92,9 @@ def _secrets(kind: ResourceType, spec: Spec) -> Iterator[SecretReference]:
     elif kind == SKILL_PACK:
         sidecar = spec.get("sidecar") or {}
         yield SecretReference(sidecar.get("secretRef") or "", _json(sidecar), ("spec", "sidecar", "secretRef"))
+        for index, variable in enumerate(sidecar.get("env") or []):
+            name = ((variable.get("valueFrom") or {}).get("secretKeyRef") or {}).get("name") or ""
+            yield SecretReference(name, _json(sidecar), ("spec", "sidecar", "env", index, "valueFrom", "secretKeyRef", "name"))
     elif kind == MCP_SERVER:
         yield from _tool_server_secrets(spec)
     if kind in (SYMPOZIUM_INSTANCE, AGENT_RUN):

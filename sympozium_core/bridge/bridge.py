@@ -15,6 +15,7 @@ from sympozium_core.bridge.agent_volume import AgentVolume
 from sympozium_core.bridge.approvals import Waits
 from sympozium_core.bridge.artifacts import Artifacts
 from sympozium_core.bridge.assignment import Assignment, Earlier, assignment
+from sympozium_core.bridge.control_server import ControlServer
 from sympozium_core.bridge.credentials import Credentials, Wanted, containers_with_rights
 from sympozium_core.bridge.exchange_endpoint import ExchangeEndpoint
 from sympozium_core.bridge.exchange_gate import ExchangeGate
@@ -39,7 +40,7 @@ from sympozium_core.errors import Permanent
 from sympozium_core.ipc import layout
 from sympozium_core.ipc.documents import encode
 from sympozium_core.ipc.protocol import ToolDefinition
-from sympozium_core.names import GATEWAY_SERVER, MCP_SERVER, Reason
+from sympozium_core.names import CONTROL_SERVER, GATEWAY_SERVER, MCP_SERVER, Reason
 
 AGENT = "agent"
 MANIFEST_SECONDS = 10.0
@@ -85,6 +86,7 @@ async def carry_run(bus: Bus, uid: str, pod: Pod, stopping: Stopping) -> bool:
         servers: dict[str, Server] = {}
         if tools_of(given.plan):
             servers[GATEWAY_SERVER] = GatewayServer(bus, given.plan, given.attempt)
+        servers[CONTROL_SERVER] = ControlServer()
         for server in given.plan.servers:
             servers[server.name] = ToolServer(server.name, pod.volumes / container_name(server.name))
             stack.callback(servers[server.name].close)

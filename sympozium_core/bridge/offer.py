@@ -12,7 +12,7 @@ from sympozium_core.contracts.plan import RunPlan
 from sympozium_core.ipc.layout import MAX_TOOLS
 from sympozium_core.ipc.protocol import ToolDefinition
 from sympozium_core.ipc.task import OfferedTool
-from sympozium_core.names import GATEWAY_SERVER, NATIVE_SERVER
+from sympozium_core.names import CORE_SERVERS, NATIVE_SERVER
 
 MAX_SCHEMA = 32 * 1024
 """Bytes of one tool's parameters as JSON."""
@@ -47,12 +47,13 @@ def decide(plan: RunPlan, manifests: Mapping[str, Sequence[ToolDefinition]]) -> 
     """`manifests` has what each server said; a server of the plan that is not in it is missing and its declared tools are not offered.
 
     A tool of which the policy denies every call is not offered; one that waits for a person is. A name that several servers have goes to a native tool,
-    else to the gateway, else to the first in skill order.
+    else to the core's own servers, else to the first in skill order.
     """
     problems: list[str] = []
     served: dict[str, dict[str, ToolDefinition]] = {}
-    if GATEWAY_SERVER in manifests:  # before the sidecars: what is the core's own is not another's to take
-        served[GATEWAY_SERVER] = _sound(manifests[GATEWAY_SERVER], GATEWAY_SERVER, problems)
+    for name in CORE_SERVERS:  # before the sidecars: what is the core's own is not another's to take
+        if name in manifests:
+            served[name] = _sound(manifests[name], name, problems)
     for server in plan.servers:
         if server.name in manifests:
             declared = [ToolDefinition(tool.name, tool.description, tool.parameters) for tool in server.declared]

@@ -216,6 +216,14 @@ class EgressRule:
 
 
 @dataclass(frozen=True)
+class SecretKey:
+    """One value of a Secret in the pod's namespace."""
+
+    secret: str
+    key: str
+
+
+@dataclass(frozen=True)
 class Container:
     name: str
     role: Role
@@ -225,6 +233,8 @@ class Container:
     """What follows the command, or the image's own."""
     image: str = ""
     env: Mapping[str, str] = field(default_factory=_no_items)
+    secret_env: Mapping[str, SecretKey] = field(default_factory=_no_items)
+    """Further variables, whose values the runtime takes from Secrets."""
     resources: Resources = Resources()
     workspace: bool = False
     """Sees the run's /workspace."""

@@ -20,6 +20,7 @@ from sympozium_core.contracts.plan import (
     PodPlan,
     Resources,
     RunPlan,
+    SecretKey,
     SkillText,
     ToolPolicy,
     ToolRule,
@@ -66,6 +67,7 @@ def _pod_from_json(pod: Mapping[str, Any]) -> PodPlan:
                         **each,
                         "command": tuple(each["command"]),
                         "args": tuple(each["args"]),
+                        "secret_env": {name: SecretKey(**key) for name, key in each["secret_env"].items()},
                         "resources": Resources(**each["resources"]),
                     }
                 )

@@ -7,7 +7,7 @@ crash the same call is made again. A pod's id is a DNS label of at most 63 chara
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal, get_args
@@ -94,6 +94,8 @@ class SandboxContext:
     namespace_of: Callable[[str], str] = field(default=lambda pod_id: "")
     """Where the pod with this id belongs, as the runs say it; empty for a pod that no run knows. Objects of a cluster are believed by
     this alone: whoever may write in one namespace can make a Job there by the name of another's pod."""
+    secret: Callable[[str, str], Awaitable[Mapping[str, bytes]]] | None = None
+    """Reads what is in a Secret, by namespace and name, for a driver that hands it to a container itself; raises Permanent where it is not there."""
     bridge_command: tuple[str, ...] = ()
     """The command line that plans will give for bridges, for a driver that can get something ready; empty when it is not known."""
 

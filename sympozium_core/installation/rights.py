@@ -132,6 +132,7 @@ EVERYWHERE: Final[Mapping[str, tuple[Right, ...]]] = {
 AT_HOME: Final[Mapping[str, tuple[Right, ...]]] = {
     CONTROLLER: (
         _right(kinds.LEASE, ("create", "get", "update"), "of several controllers one works"),
+        _ours(("create", "update", "delete"), "the SkillPacks of the skill packages that are installed", SKILL_PACK),
         _right(kinds.SECRET, (*READ, "create", "update"), "makes and renews certificates"),
     ),
     BOOTSTRAP: (

@@ -194,5 +194,5 @@ def _annotations(status: Mapping[str, Any]) -> dict[str, Annotations]:
 
 
 def _why(status: Mapping[str, Any]) -> str:
-    ready = next((found for found in status.get("conditions") or [] if found.get("type") == "Ready"), {})
-    return ready.get("message") or ("nobody has looked at it yet" if not ready else "")
+    ready: Mapping[str, Any] = next((found for found in status.get("conditions") or [] if found.get("type") == "Ready"), {})
+    return str(ready.get("message") or "") or ("nobody has looked at it yet" if not ready else "")

@@ -6,10 +6,10 @@ import posixpath
 import re
 from collections.abc import Mapping
 
-from sympozium_core.contracts.plan import Container, DeclaredTool, Resources
+from sympozium_core.contracts.plan import Container, DeclaredTool, Resources, SecretKey
 from sympozium_core.contracts.sandbox import Feature
 from sympozium_core.errors import Cause
-from sympozium_core.names import GATEWAY_SERVER, MCP_SERVER, NATIVE_SERVER
+from sympozium_core.names import CORE_SERVERS, MCP_SERVER
 from sympozium_core.planning.identities import identity_faults
 from sympozium_core.planning.inputs import RunInputs, SandboxFacts, SkillSource
 from sympozium_core.planning.mandatory import parts_of
@@ -32,7 +32,8 @@ def sidecar(skill: SkillSource, sandbox: SandboxFacts) -> Container:
     """The container of a skill that `is_served`."""
     image, command = _started_by(skill, sandbox) or ("", ())
     declared = skill.sidecar
-    env = {item["name"]: item.get("value") or "" for item in declared.get("env") or []}
+    variables = declared.get("env") or []
+    env = {item["name"]: item.get("value") or "" for item in variables if not item.get("valueFrom")}
     env |= {skill_variable(key): value for key, value in skill.params.items()}
     env["SYMPOZIUM_SKILL_PACK"] = skill.name
     return Container(
@@ -41,12 +42,19 @@ def sidecar(skill: SkillSource, sandbox: SandboxFacts) -> Container:
         command=command,
         image=image,
         env=env,
+        secret_env={
+            item["name"]: _secret_key(item["valueFrom"]["secretKeyRef"]) for item in variables if item.get("valueFrom")
+        },
         resources=amounts(declared.get("resources") or {}),
         workspace=declared.get("mountWorkspace") is not False,
         secret=declared.get("secretRef") or "",
         secret_path=posixpath.normpath(path) if (path := _secret_path(skill)) else "",
         kubernetes=bool(declared.get("rbac") or declared.get("clusterRBAC")),
     )
+
+
+def _secret_key(reference: Mapping[str, str]) -> SecretKey:
+    return SecretKey(reference["name"], reference["key"])
 
 
 def container_name(skill: str) -> str:
@@ -96,7 +104,7 @@ def skill_faults(inputs: RunInputs) -> list[Cause]:
     found += [
         Cause("spec.skills", f"{skill.name!r} is the name of a tool server of the core's own", "give the skill another name")
         for skill in inputs.skills
-        if skill.name in (NATIVE_SERVER, GATEWAY_SERVER, MCP_SERVER)
+        if skill.name in (*CORE_SERVERS, MCP_SERVER)
     ]
     for skill in inputs.skills:
         found += _start_faults(skill, inputs.sandbox)

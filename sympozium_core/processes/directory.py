@@ -55,7 +55,7 @@ class Directory:
         commands: Mapping[str, tuple[str, ...]],
     ) -> None:
         self._cluster = cluster
-        self._skills = skills
+        self.skills = skills
         self._relay = relay
         self._commands = commands
         self._sandbox = sandbox
@@ -79,7 +79,7 @@ class Directory:
 
     @cached_property
     def _skill_packages(self) -> frozenset[str]:
-        return frozenset(self._skills.names())
+        return frozenset(self.skills.names())
 
     async def sandbox(self) -> SandboxFacts:
         return await self._sandbox()
@@ -202,17 +202,17 @@ class Directory:
         """The installed package's and no SkillPack's: it speaks for all of a run's servers."""
         if names.MCP_SERVER not in self._skill_packages:
             return None
-        package = self._skills.get(names.MCP_SERVER)
+        package = self.skills.get(names.MCP_SERVER)
         pack = await self._pack_of(names.MCP_SERVER, package)
         return SkillSource(names.MCP_SERVER, pack, {}, _command(package), package.module())
 
     async def _skill(self, namespace: str, name: str) -> FoundSkill | None:
         """A SkillPack of the namespace or the system's, else an installed package's. On this machine the package's tool server serves either;
         where there are images, an applied pack means its own."""
-        package = self._skills.get(name) if name in self._skill_packages else None
+        package = self.skills.get(name) if name in self._skill_packages else None
         command = _command(package) if package is not None else ()
         if (pack := await self._nearest(SKILL_PACK, namespace, name, needed=package is None)) is not None:
-            return FoundSkill(pack, command)
+            return FoundSkill(pack, command, package.module() if package is not None and _of_package(pack) else "")
         if package is None:
             return None
         return FoundSkill(await self._pack_of(name, package), command, package.module())
@@ -249,6 +249,12 @@ class Directory:
             return await self._cluster.get(kind, namespace, name)
         except NotFound:
             return None
+
+
+def _of_package(pack: Mapping[str, Any]) -> bool:
+    """Whether it was made of an installed package: the control plane's namespace is nobody else's to write in."""
+    meta = pack["metadata"]
+    return meta.get("namespace") == names.SYSTEM_NAMESPACE and names.ANNOTATION_PACKAGE in (meta.get("annotations") or {})
 
 
 def _command(package: Skill) -> tuple[str, ...]:

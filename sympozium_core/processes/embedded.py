@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sympozium_core import names
@@ -16,6 +17,7 @@ from sympozium_core.contracts.cluster import Cluster, User
 from sympozium_core.contracts.mcp import McpClient
 from sympozium_core.contracts.provider import Provider
 from sympozium_core.contracts.sandbox import Sandbox
+from sympozium_core.controllers.skill_packages import SkillPackages
 from sympozium_core.embedded.lock import DataDir
 from sympozium_core.embedded.rest import make_app, serve_unix
 from sympozium_core.embedded.store import Store
@@ -80,6 +82,8 @@ async def serve_embedded(
         if controllers:
             base = _Base(await bus.open(), cluster, directory, relay, choice, record)
             adopt = await _carry_out(settings, stack, base, only_new=only_new)
+        else:
+            await SkillPackages(cluster, directory.skills).publish()
         app = make_app(store, routes=[journal_route(cluster, bus.open)])
         await stack.enter_async_context(serve_unix(app, settings.api_socket))
         yield EmbeddedServer(cluster, choice, adopt)
@@ -101,6 +105,7 @@ async def _carry_out(settings: EmbeddedSettings, stack: AsyncExitStack, base: _B
     from sympozium_core.controllers.agentrun.plans import Plans
     from sympozium_core.processes.pods import LocalPods
     from sympozium_core.processes.runs import Parts, carry_out_runs
+    from sympozium_core.processes.secrets import secret_bytes
     from sympozium_core.processes.tool_processes import ToolProcesses
 
     tools = ToolProcesses(
@@ -111,7 +116,14 @@ async def _carry_out(settings: EmbeddedSettings, stack: AsyncExitStack, base: _B
         cluster=base.cluster,
         bus=base.bus,
         plans=Plans(base.bus),
-        pods=LocalPods(base.bus, settings.bus_socket, settings.data_dir, base.choice, COMMANDS["bridge"]),
+        pods=LocalPods(
+            base.bus,
+            settings.bus_socket,
+            settings.data_dir,
+            base.choice,
+            COMMANDS["bridge"],
+            partial(secret_bytes, base.cluster),
+        ),
         directory=base.directory,
         relay=base.relay,
         providers=Drivers(names.GROUP_PROVIDERS, Provider, record=base.record),

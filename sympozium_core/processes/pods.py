@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -37,9 +37,15 @@ class PodHost(Protocol):
 
 class LocalPods:
     def __init__(
-        self, bus: EmbeddedBus, socket: Path, data_dir: Path, choice: SandboxChoice, bridge_command: tuple[str, ...]
+        self,
+        bus: EmbeddedBus,
+        socket: Path,
+        data_dir: Path,
+        choice: SandboxChoice,
+        bridge_command: tuple[str, ...],
+        secret: Callable[[str, str], Awaitable[Mapping[str, bytes]]],
     ) -> None:
-        self._bridge_command = bridge_command
+        self._bridge_command, self._secret = bridge_command, secret
         self._bus, self._socket, self._data_dir, self._choice = bus, socket, data_dir, choice
         self._revoked: set[str] = set()
 
@@ -59,7 +65,9 @@ class LocalPods:
         self._name, self._driver = name, driver
         try:
             await driver.open(
-                SandboxContext(own, self._server.address, tokens.token, changed, bridge_command=self._bridge_command)
+                SandboxContext(
+                    own, self._server.address, tokens.token, changed, secret=self._secret, bridge_command=self._bridge_command
+                )
             )
             try:
                 yield driver

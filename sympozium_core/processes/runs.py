@@ -32,6 +32,7 @@ from sympozium_core.controllers.agentrun.warm import WarmPods
 from sympozium_core.controllers.memory_claims import MemoryClaims
 from sympozium_core.controllers.network_policies import BusPlace
 from sympozium_core.controllers.network_profiles import NetworkProfiles
+from sympozium_core.controllers.skill_packages import SkillPackages
 from sympozium_core.controllers.tool_approvals import ToolApprovals
 from sympozium_core.errors import Permanent
 from sympozium_core.hooks import RunEvent
@@ -147,6 +148,9 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
         work.add("instances", about.run)
         work.add("approvals", approvals.controller().run)
         work.add("mcp servers", tool_servers.controller.run)
+        if not parts.only_new:
+            packages = SkillPackages(parts.cluster, parts.directory.skills)
+            work.add("skill packages", packages.controller(informers.of(SKILL_PACK)).run)
         if network is not None:
             work.add("network profiles", network.controller().run)
             work.add("leftover rights", lambda: identity.keep_swept(context))

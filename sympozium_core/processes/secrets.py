@@ -14,7 +14,15 @@ from sympozium_core.errors import Permanent
 async def secret_values(
     cluster: Cluster, namespace: str, name: str, *, reason: str = names.Reason.MODEL_ERROR
 ) -> Mapping[str, str]:
-    """The decoded values of a Secret, by key. Raises Permanent that names it."""
+    """The values of a provider's Secret, or of a tool server's, as texts, by key. Raises Permanent that names it, with `reason`."""
+    found = await secret_bytes(cluster, namespace, name, reason=reason)
+    return {key: value.decode("utf-8", "replace") for key, value in found.items()}
+
+
+async def secret_bytes(
+    cluster: Cluster, namespace: str, name: str, *, reason: str = names.Reason.INFRASTRUCTURE_ERROR
+) -> Mapping[str, bytes]:
+    """The decoded values of a Secret, by key. Raises Permanent that names it, with `reason`."""
     try:
         found = await cluster.get(SECRET, namespace, name)
     except NotFound as error:
@@ -23,4 +31,4 @@ async def secret_values(
             reason=reason,
             hint=f"make it with: sympozium secrets create {name} -n {namespace}",
         ) from error
-    return {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in (found.get("data") or {}).items()}
+    return {key: base64.b64decode(value) for key, value in (found.get("data") or {}).items()}

@@ -24,6 +24,10 @@ SHARE = 8
 """Of so many keys one is such a key then: those that came behind others must not hold these up in turn."""
 
 
+BEHIND_AT_ONCE = 16
+"""Of keys that can wait, so many are worked on at the same time: more would take from the others what workers cannot give, the server's time."""
+
+
 class QueueClosed(Exception):
     """The queue was closed and every key that was due has been handed out."""
 
@@ -42,6 +46,7 @@ class WorkQueue(Generic[K]):
         self._waiting_for_work: deque[asyncio.Future[None]] = deque()
         self._wanted: set[K] = set()  # due, or to be due again when the worker that has it is done
         self._working: set[K] = set()
+        self._working_behind: set[K] = set()
         self._failures: dict[K, int] = {}
         self._later: dict[K, float] = {}  # loop time at which a key comes due
         self._heap: list[tuple[float, int, K]] = []  # holds stale entries too; `_later` decides
@@ -116,8 +121,8 @@ class WorkQueue(Generic[K]):
 
     async def get(self) -> K:
         """The next key, to be given back by `done`. Raises QueueClosed."""
-        while not len(self):
-            if self._closed:
+        while not self._has_work():
+            if self._closed and not len(self):
                 raise QueueClosed
             turn = asyncio.get_running_loop().create_future()
             self._waiting_for_work.append(turn)
@@ -129,11 +134,16 @@ class WorkQueue(Generic[K]):
         key = self._take()
         self._wanted.discard(key)
         self._working.add(key)
+        if self._closed and not len(self):
+            self._wake(len(self._waiting_for_work))
         return key
 
     def done(self, key: K) -> None:
         """Gives a key back; it is handed out again when it was added meanwhile."""
         self._working.discard(key)
+        if key in self._working_behind:
+            self._working_behind.discard(key)
+            self._wake(1)
         if key in self._wanted:
             self._hand_in(key)
         elif not self._working and not len(self):
@@ -153,11 +163,15 @@ class WorkQueue(Generic[K]):
         """Returns when nothing is due and nobody works; keys for later do not count."""
         await self._idle.wait()
 
+    def _has_work(self) -> bool:
+        return bool(self._due) or (bool(self._behind) and len(self._working_behind) < BEHIND_AT_ONCE)
+
     def _take(self) -> K:
-        first = next(iter(self._behind), None)
+        first = next(iter(self._behind), None) if len(self._working_behind) < BEHIND_AT_ONCE else None
         if first is not None and (not self._due or (self._since >= SHARE - 1 and self._behind[first] <= self._now())):
             self._since = 0
             del self._behind[first]
+            self._working_behind.add(first)
             return first
         self._since += 1
         return self._due.popleft()

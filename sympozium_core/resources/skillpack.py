@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import base64
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from sympozium_core.resources.conditions import Condition
-from sympozium_core.resources.execution import AccessRule, EnvironmentVariable, FreeForm
+from sympozium_core.resources.execution import AccessRule, FreeForm
 from sympozium_core.resources.faults import Fault
-from sympozium_core.resources.fields import FileName, LabelName, Port, Quantity, RelativePath, SecretName, Text, ToolName
+from sympozium_core.resources.fields import (
+    EnvironmentName,
+    FileName,
+    LabelName,
+    Port,
+    Quantity,
+    RelativePath,
+    SecretName,
+    Text,
+    ToolName,
+)
 from sympozium_core.resources.strictness import Loose, Resource, Strict
 
 MAX_DESCRIPTION = 2048
@@ -98,12 +108,35 @@ class SidecarTool(Strict):
     """JSON Schema of the arguments."""
 
 
+class SecretKeyReference(Strict):
+    name: SecretName
+    key: Text
+
+
+class VariableSource(Strict):
+    secret_key_ref: SecretKeyReference
+
+
+class SidecarVariable(Strict):
+    """A variable of the sidecar's environment: its `value`, or one of a Secret's."""
+
+    name: EnvironmentName
+    value: str | None = None
+    value_from: VariableSource | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.value is not None and self.value_from is not None:
+            raise Fault(f"{self.name} has both value and valueFrom", "keep one")
+        return self
+
+
 class Sidecar(Strict):
     """The container that serves the skill's tools."""
 
     image: Text
     command: list[str] = []
-    env: list[EnvironmentVariable] = []
+    env: list[SidecarVariable] = []
     mount_workspace: bool = True
     resources: SidecarResources | None = None
     rbac: list[AccessRule] = []

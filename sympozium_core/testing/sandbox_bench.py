@@ -8,12 +8,13 @@ import shlex
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sympozium_core import names
 from sympozium_core.contracts.plan import Container, PodPlan, Resources, SkillText
 from sympozium_core.contracts.sandbox import PodStatus, Sandbox, SandboxContext
+from sympozium_core.errors import Permanent
 
 PRELUDE = (
     f'ipc="${{{names.ENV_IPC}:-/ipc}}" workspace="${{{names.ENV_WORKSPACE}:-/workspace}}" '
@@ -75,10 +76,19 @@ class Bench:
         self.data_dir = data_dir
         self.changes: list[str] = []
         self.pod_ids: list[str] = []
+        self.secrets: dict[str, Mapping[str, bytes]] = {}
+        """What drivers that hand Secrets over themselves find, by name, in every namespace."""
         self._changed = asyncio.Event()
 
     def context(self) -> SandboxContext:
-        return SandboxContext(self.data_dir, "unix:///nowhere/bus.sock", lambda pod_id: f"token-of-{pod_id}", self._note)
+        return SandboxContext(
+            self.data_dir, "unix:///nowhere/bus.sock", lambda pod_id: f"token-of-{pod_id}", self._note, secret=self._secret
+        )
+
+    async def _secret(self, namespace: str, name: str) -> Mapping[str, bytes]:
+        if name not in self.secrets:
+            raise Permanent(f"there is no Secret {name!r}")
+        return self.secrets[name]
 
     def _note(self, pod_id: str) -> None:
         self.changes.append(pod_id)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import stat
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sympozium_core import names
-from sympozium_core.contracts.plan import PodPlan, Resources, SkillText
+from sympozium_core.contracts.plan import PodPlan, Resources, SecretKey, SkillText
 from sympozium_core.contracts.sandbox import Sandbox
 from sympozium_core.errors import Permanent
 from sympozium_core.testing.sandbox_bench import UP, Bench, agent, container, marked, shell
@@ -48,6 +49,48 @@ class Folders:
         pod_id, status = await bench.run(agent('cat "$skills/pack-a/how-to.md" >"$workspace/copy"', skills=(skill,)))
         assert status.worst() is None
         assert (bench.workspace(pod_id) / "copy").read_text(encoding="utf-8") == "First: ä.\n"
+
+    async def test_programs_among_the_files_of_a_skill_can_be_executed(self, bench: Bench) -> None:
+        skill = SkillText("pack-a", "how-to", "", "x", {"scripts/go.sh": "#!/bin/sh\necho gone\n"}, {"logo": "iVBOR/8="})
+        script = '"$skills/pack-a/how-to/scripts/go.sh" >"$workspace/said"; cp "$skills/pack-a/how-to/logo" "$skills/pack-a/how-to/SKILL.md" "$workspace"'
+        pod_id, status = await bench.run(agent(script, skills=(skill,)))
+        assert status.worst() is None
+        assert (bench.workspace(pod_id) / "said").read_text() == "gone\n"
+        assert (bench.workspace(pod_id) / "logo").read_bytes() == b"\x89PNG\xff"
+        assert (bench.workspace(pod_id) / "SKILL.md").read_text() == "x"
+
+    async def test_a_secret_is_its_containers_alone_and_gone_with_the_pod(self, bench: Bench) -> None:
+        bench.secrets["keys"] = {"token": b"s3cret", "raw": b"\xff\x00"}
+        script = 'cd "$ipc/tools"; cp "${SYMPOZIUM_SECRET:-/secrets/keys}"/* .; echo "${TOKEN:-none}" >env; touch "${SYMPOZIUM_SECRET:-/secrets/keys}/new"'
+        one = replace(container("skill-one", shell(script)), secret="keys", secret_path="/secrets/keys")
+        two = replace(container("skill-two", shell(script)), secret_env={"TOKEN": SecretKey("keys", "token")})
+        pod_id, _ = await bench.run(PodPlan((one, two)))
+        assert {
+            file.name: file.read_bytes() for file in (bench.volume(pod_id, "skill-one") / "tools").iterdir() if file.is_file()
+        } == {
+            "token": b"s3cret",
+            "raw": b"\xff\x00",
+            "env": b"none\n",
+        }
+        seen = {
+            file.name: file.read_bytes() for file in (bench.volume(pod_id, "skill-two") / "tools").iterdir() if file.is_file()
+        }
+        assert seen == {"env": b"s3cret\n"}
+        kept = [path for path in bench.folder(pod_id).rglob("token") if "volumes" not in path.parts]
+        assert [stat.S_IMODE(path.stat().st_mode) for path in kept] == [0o600]
+        await bench.sandbox.remove(pod_id)
+        assert not [path for path in bench.data_dir.rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()]
+
+    async def test_a_secret_or_key_that_is_not_there_is_named(self, bench: Bench) -> None:
+        bench.secrets["keys"] = {"token": b"s3cret"}
+        with pytest.raises(Permanent, match="no Secret 'other'"):
+            await bench.start(
+                PodPlan((replace(container("skill-one", ("true",)), secret="other", secret_path="/secrets/other"),))
+            )
+        variables = {"TOKEN": SecretKey("keys", "tokn")}
+        with pytest.raises(Permanent, match=r"Secret 'keys' has no key 'tokn' \(its keys: token\)"):
+            await bench.start(PodPlan((replace(container("skill-one", ("true",)), secret_env=variables),)))
+        assert await bench.pods() == []
 
     async def test_the_bridge_gets_credential_and_volumes(self, bench: Bench) -> None:
         script = f'cp "${names.ENV_BUS_CREDENTIAL}" "${names.ENV_VOLUMES}/agent/input/copy"; echo ${names.ENV_MODEL_LISTEN} >&2; exit 1'

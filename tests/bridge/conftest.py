@@ -32,6 +32,7 @@ from sympozium_core.ipc.async_watch import changes
 from sympozium_core.ipc.files import Root
 from sympozium_core.ipc.protocol import Manifest, ToolDefinition, ToolRequest, ToolResult, parse_tool_request
 from sympozium_core.ipc.watch import Watch
+from sympozium_core.names import CONTROL_SERVER
 
 UID = "11111111-2222-3333-4444-555555555555"
 Answer = list[Chunk] | Exception
@@ -290,6 +291,10 @@ class Pod:
         path = self.agent / "input/task.json"
         await until(path.exists)
         return dict(json.loads(path.read_bytes()))
+
+    async def offered(self) -> list[dict[str, Any]]:
+        """The tools that the agent is told of, but for those of the core's own that each has."""
+        return [tool for tool in (await self.task())["tools"] if tool["server"] != CONTROL_SERVER]
 
     def request(self, server: str, call: str, tool: str = "execute_command", arguments: Any = None, **more: Any) -> None:
         body = {"id": call, "tool": tool, "arguments": arguments if arguments is not None else {"command": "true"}, **more}

@@ -73,7 +73,7 @@ async def test_an_approved_call_runs_as_it_was_asked(world, person):
     pod = world.pod()
     tools = pod.serve("shell", "execute_command")
     await pod.carry()
-    assert [tool["name"] for tool in (await pod.task())["tools"]] == ["execute_command"]
+    assert [tool["name"] for tool in await pod.offered()] == ["execute_command"]
     assert (await pod.task())["limits"]["approvalSeconds"] == 900.0
     pod.request("shell", "c1", arguments={"command": "make"})
     asked = await person.asked(world, "c1")

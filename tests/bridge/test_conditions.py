@@ -26,7 +26,7 @@ async def ask(world, policy, *commands, **more):
 
 async def test_a_conditional_tool_is_offered_and_runs_by_its_words(world):
     pod, tools, results = await ask(world, LISTED, "kubectl get 'a  b'", "kubectl get x; rm -rf /", "rm -rf /")
-    assert [tool["name"] for tool in (await pod.task())["tools"]] == ["execute_command"]
+    assert [tool["name"] for tool in await pod.offered()] == ["execute_command"]
     assert [result["status"] for result in results] == ["ok", "denied", "denied"]
     (asked,) = tools.asked
     assert asked.argv == ("kubectl", "get", "a  b")

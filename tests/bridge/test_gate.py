@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
+from unittest.mock import ANY
 
 import pytest
 
 from sympozium_core.contracts.plan import Limits, ToolPolicy, ToolRule, ToolServer
 from sympozium_core.ipc.protocol import ToolResult
+from sympozium_core.names import CONTROL_SERVER
 
 
 async def test_a_call_is_on_record_before_the_sidecar_sees_it_and_its_result_before_the_agent_does(world):
@@ -83,7 +85,7 @@ async def test_the_policy_is_not_offered_around_and_not_called_around(world):
     pod = world.pod()
     tools = pod.serve("shell", "execute_command", "list_things")
     await pod.carry()
-    assert [tool["name"] for tool in (await pod.task())["tools"]] == ["list_things"]
+    assert [tool["name"] for tool in await pod.offered()] == ["list_things"]
     pod.request("shell", "c1")
     result = await pod.result("shell", "c1")
     assert result["status"] == "denied"
@@ -169,7 +171,7 @@ async def test_a_server_that_does_not_start_is_said_and_the_run_goes_on(world):
     await pod.carry(manifest_seconds=0.2)
     started = await world.entry("started")
     assert started["missing"] == ["gone"]
-    assert started["servers"] == {"shell": ["execute_command"]}
+    assert started["servers"] == {CONTROL_SERVER: ANY, "shell": ["execute_command"]}
     pod.request("gone", "c1")
     assert "has not started" in (await pod.result("gone", "c1"))["content"]
 
@@ -180,7 +182,7 @@ async def test_a_name_that_two_servers_have_goes_to_the_first_and_both_can_be_ca
     pod.serve("two", "execute_command", run=lambda request: ToolResult(request.id, "ok", "two"))
     pod.serve("one", "execute_command", run=lambda request: ToolResult(request.id, "ok", "one"))
     await pod.carry()
-    (tool,) = (await pod.task())["tools"]
+    (tool,) = await pod.offered()
     assert (tool["server"], tool["servers"]) == ("one", ["one", "two"])
     conflict = {"tool": "execute_command", "servers": ["one", "two"], "chosen": "one"}
     assert (await world.entry("started"))["conflicts"] == [conflict]

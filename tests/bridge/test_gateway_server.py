@@ -49,7 +49,7 @@ async def test_a_page_by_files(fetching: Any, site: Server) -> None:
     planned(fetching)
     pod = fetching.pod()
     await pod.carry()
-    [tool] = (await pod.task())["tools"]
+    [tool] = await pod.offered()
     assert (tool["name"], tool["server"]) == ("fetch_url", "gateway")
     assert "url" in tool["parameters"]["required"]
     pod.request("gateway", "c1", "fetch_url", {"url": f"http://good.example:{site.port}/"})
@@ -59,7 +59,7 @@ async def test_a_page_by_files(fetching: Any, site: Server) -> None:
     assert (asked["server"], asked["call"], done["status"]) == ("gateway", "c1", "ok")
     assert (await fetching.entry("fetch.answer"))["address"] == HERE
     started = await fetching.entry("started")
-    assert (started["servers"], started["missing"]) == ({"gateway": ["fetch_url"]}, [])
+    assert (started["servers"]["gateway"], started["missing"]) == (["fetch_url"], [])
 
 
 async def test_a_file_that_is_fetched_lands_beside_the_result(fetching: Any, site: Server) -> None:
@@ -80,7 +80,7 @@ async def test_without_anything_to_fetch_there_is_no_such_server(fetching: Any) 
     planned(fetching, None)
     pod = fetching.pod()
     await pod.carry()
-    assert (await pod.task())["tools"] == []
+    assert await pod.offered() == []
     pod.request("gateway", "c1", "fetch_url", {"url": "http://good.example/"})
     assert "no tool server has this name" in (await fetching.entry("problem"))["what"]
     assert await fetching.entries("fetch.request") == []
@@ -123,7 +123,7 @@ async def test_the_tools_policy_comes_first(fetching: Any, site: Server) -> None
     planned(fetching, tools=ToolPolicy(rules=(ToolRule("fetch_url", "deny", "somebody says so"),)))
     pod = fetching.pod()
     await pod.carry()
-    assert (await pod.task())["tools"] == []
+    assert await pod.offered() == []
     pod.request("gateway", "c1", "fetch_url", {"url": f"http://good.example:{site.port}/"})
     assert "somebody says so" in (await pod.result("gateway", "c1"))["content"]
     assert site.connections == 0
@@ -135,7 +135,7 @@ async def test_a_skill_does_not_take_its_name(fetching: Any) -> None:
     pod = fetching.pod()
     pod.serve("shell", "fetch_url", "execute_command")
     await pod.carry()
-    offered = {tool["name"]: tool["server"] for tool in (await pod.task())["tools"]}
+    offered = {tool["name"]: tool["server"] for tool in await pod.offered()}
     assert offered == {"fetch_url": "gateway", "execute_command": "shell"}
     assert (await fetching.entry("started"))["conflicts"] == [
         {"tool": "fetch_url", "servers": ["gateway", "shell"], "chosen": "gateway"}

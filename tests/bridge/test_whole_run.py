@@ -71,4 +71,10 @@ async def test_with_the_shell_skill_and_native_tools_the_workspace_is_one(world)
     assert results["c2"]["exitCode"] == 3
     assert results["c3"]["content"].strip() == "/workspace"
     assert "/workspace" in (await world.entry("result"))["response"]
-    assert (await world.entry("started"))["tools"] == ["write_file", "read_file", "execute_command"]
+    assert (await world.entry("started"))["tools"] == [
+        "write_file",
+        "read_file",
+        "send_channel_message",
+        "schedule_task",
+        "execute_command",
+    ]

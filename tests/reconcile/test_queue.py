@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sympozium_core.backoff import Attempts, BackOff
-from sympozium_core.reconcile.queue import QueueClosed, WorkQueue
+from sympozium_core.reconcile.queue import BEHIND_AT_ONCE, QueueClosed, WorkQueue
 
 
 async def test_keys_come_once_and_in_order() -> None:
@@ -69,6 +69,39 @@ async def test_what_can_wait_does_not_wait_for_ever() -> None:
         queue.add(key)
     found = "".join([await queue.get() for _ in range(29)])
     assert found == "abcdefgAhijklmnBopqrstuvwxyzC"
+
+
+async def test_of_those_that_can_wait_only_some_are_worked_on_at_once() -> None:
+    queue: WorkQueue[int] = WorkQueue(can_wait=lambda key: key >= 0)
+    for key in range(BEHIND_AT_ONCE + 2):
+        queue.add(key)
+    first = [await queue.get() for _ in range(BEHIND_AT_ONCE)]
+    assert first == list(range(BEHIND_AT_ONCE))
+    waiting = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    queue.add(-1)
+    assert await waiting == -1, "what cannot wait is not kept up by them"
+    waiting = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    queue.done(first[3])
+    assert await waiting == BEHIND_AT_ONCE
+
+
+async def test_closing_frees_workers_that_wait_for_their_turn_with_what_can_wait() -> None:
+    queue: WorkQueue[int] = WorkQueue(can_wait=lambda key: True)
+    for key in range(BEHIND_AT_ONCE + 1):
+        queue.add(key)
+    keys = [await queue.get() for _ in range(BEHIND_AT_ONCE)]
+    waiting = [asyncio.create_task(queue.get()) for _ in range(3)]
+    await asyncio.sleep(0)
+    queue.close()
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in waiting)
+    queue.done(keys[0])
+    ended = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 5)
+    assert sorted(isinstance(each, QueueClosed) for each in ended) == [False, True, True]
 
 
 async def test_later_comes_later_and_the_earliest_counts() -> None:

@@ -74,6 +74,7 @@ class BubblewrapSandbox(LocalSandbox):
             tmp=files.tmp / container.name,
             workspace=files.workspace if container.workspace else None,
             skills=files.skills if container.skills else None,
+            secret=(files.secrets / container.name, container.secret_path) if container.secret else None,
             files=_programs(self._host, container),
         )
         written = files.root / f".options-{container.name}"

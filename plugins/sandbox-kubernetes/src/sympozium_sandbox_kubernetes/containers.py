@@ -3,7 +3,7 @@ end after it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sympozium_core import names
@@ -44,7 +44,7 @@ def _container(pod_id: str, container: Container, plan: PodPlan, bus: Bus, setti
         "name": container.name,
         "image": image_of(container, settings),
         "imagePullPolicy": settings.pull_policy,
-        "env": [{"name": name, "value": _literal(value)} for name, value in _environment(pod_id, container, plan, bus).items()],
+        "env": [*_variables(pod_id, container, plan, bus)],
         "resources": _resources(container),
         "securityContext": security.of_container(),
         # What its status says of a failure: the end of what it wrote, 2 KiB at most.
@@ -61,6 +61,13 @@ def _container(pod_id: str, container: Container, plan: PodPlan, bus: Bus, setti
     if container.role == "hook" or not container.image:
         found["workingDir"] = volumes.WORKSPACE if container.workspace else volumes.TMP
     return found
+
+
+def _variables(pod_id: str, container: Container, plan: PodPlan, bus: Bus) -> Iterator[Object]:
+    for name, value in _environment(pod_id, container, plan, bus).items():
+        yield {"name": name, "value": _literal(value)}
+    for name, source in container.secret_env.items():
+        yield {"name": name, "valueFrom": {"secretKeyRef": {"name": source.secret, "key": source.key}}}
 
 
 def _environment(pod_id: str, container: Container, plan: PodPlan, bus: Bus) -> dict[str, str]:

@@ -51,6 +51,8 @@ class ProcessSandbox(LocalSandbox):
         if container.workspace:
             own[names.ENV_WORKSPACE] = str(files.workspace)
             cwd = files.workspace
+        if container.secret:
+            own[names.ENV_SECRET] = str(files.secrets / container.name)
         if container.skills:
             own[names.ENV_SKILLS] = str(files.skills)
         return self.plain_spec(files, pod_id, container, own, cwd=cwd)

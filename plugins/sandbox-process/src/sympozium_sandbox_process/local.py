@@ -8,13 +8,13 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
 from sympozium_core import names
 from sympozium_core.contracts.plan import Container, PodPlan
-from sympozium_core.contracts.sandbox import ContainerStatus, PodStatus, Sandbox, SandboxContext
-from sympozium_core.errors import SympoziumError, Temporary
+from sympozium_core.contracts.sandbox import ContainerStatus, Feature, PodStatus, Sandbox, SandboxContext
+from sympozium_core.errors import Permanent, SympoziumError, Temporary
 from sympozium_sandbox_process import podfiles, processtable
 from sympozium_sandbox_process.environment import for_container
 from sympozium_sandbox_process.failures import from_os_error
@@ -47,6 +47,8 @@ class _Pod:
 
 class LocalSandbox(Sandbox):
     """A driver says how a container is run (`container_spec`); starting, following and ending it are the same for all."""
+
+    features: ClassVar[frozenset[Feature]] = frozenset(("secrets",))
 
     def __init__(self) -> None:
         self._context: SandboxContext | None = None
@@ -107,12 +109,18 @@ class LocalSandbox(Sandbox):
         context, pod = self._opened(), self._pods[pod_id]
         with_bridge = any(container.role == "bridge" for container in plan.containers)
         token = context.bridge_credential(pod_id) if with_bridge else ""
+        secrets = {each.name: await self._secret(plan.namespace, each.secret) for each in plan.containers if each.secret}
+        variables = {each.name: await self._variables(plan.namespace, each) for each in plan.containers if each.secret_env}
 
         def make() -> list[ContainerSpec]:
             files.make(plan, earlier)
+            for name, values in secrets.items():
+                files.write_secret(name, values)
             if with_bridge:
                 files.write_credential(context.bus_address, token, pod_id)
             specs = [self.container_spec(files, pod_id, each) for each in plan.containers]
+            for spec in specs:
+                spec["env"] = {**variables.get(spec["name"], {}), **spec["env"]}
             files.write_state(pod.containers)
             # The bridge first: nobody else is of use before it listens.
             return sorted(specs, key=lambda spec: not spec["trusted"])
@@ -126,6 +134,22 @@ class LocalSandbox(Sandbox):
         for name, status in pod.containers.items():
             if status.state == "waiting":
                 pod.containers[name] = ContainerStatus("running")
+
+    async def _secret(self, namespace: str, name: str) -> Mapping[str, bytes]:
+        read = self._opened().secret
+        if read is None:
+            raise Permanent(f"there is nobody to ask for Secret {name!r}", hint="use a skill without sidecar.secretRef")
+        return await read(namespace, name)
+
+    async def _variables(self, namespace: str, container: Container) -> Mapping[str, str]:
+        found = {}
+        for variable, wanted in container.secret_env.items():
+            values = await self._secret(namespace, wanted.secret)
+            if wanted.key not in values:
+                known = ", ".join(sorted(values)) or "none"
+                raise Permanent(f"Secret {wanted.secret!r} has no key {wanted.key!r}", hint=f"its keys: {known}")
+            found[variable] = values[wanted.key].decode("utf-8", "replace")
+        return found
 
     async def _abandon(self, pod_id: str, files: PodFiles, *, keep_workspace: bool) -> None:
         """After a failed start: as if it had never been tried, but for a workspace that has moved already."""

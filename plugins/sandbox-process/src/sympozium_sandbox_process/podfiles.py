@@ -6,6 +6,8 @@ import contextlib
 import json
 import os
 import re
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from sympozium_core.contracts.plan import PodPlan
@@ -43,6 +45,8 @@ class PodFiles:
         self.tmp = self.root / "tmp"
         self.skills = self.root / "skills"
         self.credential = self.root / "bridge" / "credential.json"
+        self.secrets = self.root / "secrets"
+        """One folder a container that has a Secret, with a file for each of its keys."""
         self.logs = self.root / "logs"
         self.state = self.root / "state.json"
         """What became of each container; its existence says that the pod has been started."""
@@ -75,6 +79,14 @@ class PodFiles:
         self.credential.unlink(missing_ok=True)
         with open(os.open(self.credential, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(text)
+
+    def write_secret(self, container: str, values: Mapping[str, bytes]) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self.secrets / container)
+        (self.secrets / container).mkdir(mode=0o700, parents=True)
+        with Root(self.secrets / container) as folder:
+            for key, value in values.items():
+                folder.write_bytes(key, value, mode=0o600)
 
     def write_state(self, containers: dict[str, ContainerStatus]) -> None:
         """Not synced: after a loss of power the pod has ended anyway, and a controller asks its journal first."""
