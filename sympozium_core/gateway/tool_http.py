@@ -5,6 +5,7 @@ Connections are kept and shared by whatever may go to the same addresses; nothin
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -99,7 +100,7 @@ class ToolConnections:
         try:
             for _ in range(MAX_REDIRECTS):
                 async with kept.session.request(
-                    method, url, headers=sent, data=body or None, allow_redirects=False
+                    method, url, headers=sent, data=io.BytesIO(body) if body else None, allow_redirects=False
                 ) as response:
                     if (onward := _onward(response, url)) is not None:
                         url = onward

@@ -110,7 +110,8 @@ class _Read:
 
 def make_server(program: Program) -> Server[Any]:
     async def list_tools(context: Any, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        return await (await program.client()).session.list_tools(params=params)
+        page = types.PaginatedRequestParams(cursor=params.cursor) if params is not None and params.cursor else None
+        return await (await program.client()).session.list_tools(params=page)
 
     async def call_tool(context: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
         found = await program.client()
