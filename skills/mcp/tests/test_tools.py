@@ -98,7 +98,7 @@ def test_a_result_is_text_with_files_beside_it(call: Call) -> None:
 
 
 def test_too_many_files_are_not_kept(call: Call) -> None:
-    many = [ImageContent(type="image", data="aGk=", mime_type="image/png") for _ in range(100)]
+    many: list[Any] = [ImageContent(type="image", data="aGk=", mime_type="image/png") for _ in range(100)]
     found = tools.outcome(CallToolResult(content=many), call)
     assert len(found.artifacts) == tools.MAX_FILES
     assert found.content.count("too much to keep") == 100 - tools.MAX_FILES
