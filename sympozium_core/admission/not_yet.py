@@ -13,12 +13,10 @@ from sympozium_core.contracts.sandbox import Feature
 _KINDS: Mapping[str, str] = {
     "SympoziumSchedule": "schedules do not fire in this version",
     "PersonaPack": "persona packs make nothing in this version",
-    "MCPServer": "MCP servers are not started or asked in this version",
 }
 _FIELDS: Mapping[str, Mapping[str, str]] = {
     "SympoziumInstance": {
         "channels": "channels are not available in this version: nothing is connected",
-        "mcpServers": "MCP servers are not available in this version: runs have none of their tools",
         "memory": "memory is not available in this version: runs start with none",
         "observability": "telemetry export is not available in this version: nothing is exported",
         "webEndpoint": "web endpoints are not available in this version: nothing is exposed",

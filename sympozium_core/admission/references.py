@@ -96,10 +96,7 @@ def _secrets(kind: ResourceType, spec: Spec) -> Iterator[SecretReference]:
             name = ((variable.get("valueFrom") or {}).get("secretKeyRef") or {}).get("name") or ""
             yield SecretReference(name, _json(sidecar), ("spec", "sidecar", "env", index, "valueFrom", "secretKeyRef", "name"))
     elif kind == MCP_SERVER:
-        deployment = spec.get("deployment") or {}
-        for index, reference in enumerate(deployment.get("secretRefs") or []):
-            place: Path = ("spec", "deployment", "secretRefs", index, "name")
-            yield SecretReference(reference["name"], _json(deployment), place)
+        yield from _tool_server_secrets(spec)
     if kind in (SYMPOZIUM_INSTANCE, AGENT_RUN):
         for index, reference in enumerate(spec.get("imagePullSecrets") or []):
             yield SecretReference(reference.get("name") or "", "pull", ("spec", "imagePullSecrets", index, "name"))
@@ -118,6 +115,20 @@ def _instance_secrets(spec: Spec) -> Iterator[SecretReference]:
     yield SecretReference(telemetry.get("headersSecretRef") or "", _json(telemetry.get("otlpEndpoint")), place)
     web = spec.get("webEndpoint") or {}
     yield SecretReference(web.get("authSecretRef") or "", _json(web.get("hostname")), ("spec", "webEndpoint", "authSecretRef"))
+
+
+def _tool_server_secrets(spec: Spec) -> Iterator[SecretReference]:
+    """A header goes to the address, or to what is run in its place."""
+    deployment = spec.get("deployment") or {}
+    for index, reference in enumerate(deployment.get("secretRefs") or []):
+        place: Path = ("spec", "deployment", "secretRefs", index, "name")
+        yield SecretReference(reference["name"], _json(deployment), place)
+    for index, header in enumerate(spec.get("headers") or []):
+        source = (header.get("valueFrom") or {}).get("secretKeyRef") or {}
+        recipient = _json([spec.get("url"), deployment, header["name"], source.get("key")])
+        yield SecretReference(
+            source.get("name") or "", recipient, ("spec", "headers", index, "valueFrom", "secretKeyRef", "name")
+        )
 
 
 def _keys(spec: Spec, base_url: str | None) -> Iterator[SecretReference]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from sympozium_core.contracts.plan import Container, DeclaredTool, Resources, SecretKey
 from sympozium_core.contracts.sandbox import Feature
 from sympozium_core.errors import Cause
-from sympozium_core.names import CORE_SERVERS, code_volume
+from sympozium_core.names import CORE_SERVERS, MCP_SERVER, code_volume
 from sympozium_core.planning.host_access import host_access, host_faults
 from sympozium_core.planning.identities import identity_faults
 from sympozium_core.planning.inputs import RunInputs, SandboxFacts, SkillSource
@@ -109,7 +109,7 @@ def skill_faults(inputs: RunInputs) -> list[Cause]:
     found += [
         Cause("spec.skills", f"{skill.name!r} is the name of a tool server of the core's own", "give the skill another name")
         for skill in inputs.skills
-        if skill.name in CORE_SERVERS
+        if skill.name in (*CORE_SERVERS, MCP_SERVER)
     ]
     for skill in inputs.skills:
         found += _start_faults(skill, inputs.sandbox)

@@ -54,7 +54,10 @@ def pack(world: Any, name: str = "ops", namespace: str = "default", **sidecar: A
         ),
         (
             "SympoziumInstance",
-            {"provider": {"model": "m"}, "mcpServers": [{"name": "m", "toolsPrefix": "m", "authSecret": "key"}]},
+            {
+                "provider": {"model": "m"},
+                "mcpServers": [{"name": "m", "toolsPrefix": "m", "url": "https://m", "authSecret": "key"}],
+            },
             "spec.mcpServers[0].authSecret",
         ),
         (
@@ -77,8 +80,18 @@ def pack(world: Any, name: str = "ops", namespace: str = "default", **sidecar: A
         ("SkillPack", {"skills": [], "sidecar": {**SIDECAR, "secretRef": "key"}}, "spec.sidecar.secretRef"),
         (
             "MCPServer",
-            {"transportType": "stdio", "toolsPrefix": "m", "deployment": {"image": "i", "secretRefs": [{"name": "key"}]}},
+            {"transportType": "stdio", "toolsPrefix": "m", "deployment": {"cmd": "c", "secretRefs": [{"name": "key"}]}},
             "spec.deployment.secretRefs[0].name",
+        ),
+        (
+            "MCPServer",
+            {
+                "transportType": "http",
+                "toolsPrefix": "m",
+                "url": "https://example.com",
+                "headers": [{"name": "X-Key", "valueFrom": {"secretKeyRef": {"name": "key", "key": "token"}}}],
+            },
+            "spec.headers[0].valueFrom.secretKeyRef.name",
         ),
     ],
 )
@@ -332,7 +345,7 @@ async def test_an_unreachable_api_server_refuses(world: Any) -> None:
 
 async def test_more_references_than_can_be_asked_about_are_refused(world: Any) -> None:
     world.rights.only()
-    deployment = {"image": "i", "secretRefs": [{"name": f"s{n}"} for n in range(300)]}
+    deployment = {"cmd": "c", "secretRefs": [{"name": f"s{n}"} for n in range(300)]}
     spec = {"transportType": "stdio", "toolsPrefix": "m", "deployment": deployment}
     with pytest.raises(Forbidden, match="than can be asked about"):
         await world.alice.create(MCP_SERVER, world.resource("MCPServer", "m", spec))
