@@ -91,24 +91,22 @@ async def in_a_run(plane: Plane, model: OpenAIServer, asked: Sequence[ToolCall])
 
 
 async def measure(sandbox: str, url: str, calls: int, runs: int) -> None:
-    with tempfile.TemporaryDirectory(prefix="sym-") as folder:
-        settings = EmbeddedSettings(Path(folder) / "data", sandbox, ControllerSettings())
-        for label, bindings, made in (
-            ("a tool of an MCP server", [{"name": "bench", "toolsPrefix": "bench", "url": url}], call("bench_add", a=1, b=1)),
-            ("`true` by the shell's sidecar", [], command("true")),
-        ):
+    bound = [{"name": "bench", "toolsPrefix": "bench", "url": url}]
+    for label, bindings, made in (
+        ("a tool of an MCP server", bound, call("bench_add", a=1, b=1)),
+        ("`true` by the shell's sidecar", [], command("true")),
+    ):
+        took, starts = [], []
+        with tempfile.TemporaryDirectory(prefix="sym-") as folder:
+            settings = EmbeddedSettings(Path(folder) / "data", sandbox, ControllerSettings())
             async with OpenAIServer() as model, embedded.in_process(settings) as plane:
-                with contextlib.suppress(Exception):
-                    await plane.client.delete(embedded.kinds.SYMPOZIUM_INSTANCE, plane.namespace, "agent")
-                    await plane.client.delete(embedded.builtin_kinds.SECRET, plane.namespace, "model-key")
                 await furnish(plane, model, mcpServers=bindings)
-                took, starts = [], []
                 for _ in range(runs):
                     found, start = await in_a_run(plane, model, [made] * calls)
                     took += found
                     starts.append(start)
-            show(f"{sandbox}: {label}", took)
-            print(f"{sandbox + ': until the tools are there':<50} median {statistics.median(starts):.2f} s")
+        show(f"{sandbox}: {label}", took)
+        print(f"{sandbox + ': until the tools are there':<50} median {statistics.median(starts):.2f} s")
 
 
 def show(label: str, took: Sequence[float]) -> None:
