@@ -87,6 +87,7 @@ ENV_CA_SECRET = "SYMPOZIUM_CA_SECRET"
 ENV_BUS_KEYS = "SYMPOZIUM_BUS_KEYS"  # "make": the keys of the bus are the installation's own
 ENV_RUNNER_IMAGE = "SYMPOZIUM_RUNNER_IMAGE"  # of agent and bridge; read by the sandbox driver
 ENV_SKILL_IMAGE = "SYMPOZIUM_SKILL_IMAGE"  # of sidecars that an installed package serves; read by the sandbox driver
+ENV_SKILL_IMAGE_LIST = "SYMPOZIUM_SKILL_IMAGE_LIST"  # a file with the names of the wheels in that image
 ENV_IMAGE_PULL_POLICY = "SYMPOZIUM_IMAGE_PULL_POLICY"  # read by the sandbox driver
 
 # Entry point groups.
@@ -171,6 +172,15 @@ CORE_SERVERS = (NATIVE_SERVER, GATEWAY_SERVER, CONTROL_SERVER)
 """Names that no skill can have. What these serve is not another's to take, in this order."""
 MCP_SERVER = "mcp"
 """The tool server that speaks MCP to all of a run's MCP servers, and the skill whose package serves it."""
+
+CODE_FOLDER, CODE_ARCHIVE = "/opt/sympozium/code", "code.zip"
+"""Where a sidecar finds the archive with its program, where that is not in its image."""
+
+
+def code_volume(sha256: str, instance_uid: str) -> str:
+    """Name of the ConfigMap with the archive of that digest for the runs of an instance, which owns it."""
+    return f"code-{sha256[:16]}-{instance_uid[:8]}"
+
 
 # Where a container finds its volumes. A runtime that can mount puts them at the defaults and sets none of these; one that cannot
 # (`process`) sets them. Paths only: nothing of the run is ever in the environment.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cli_page import cli
+from contract_pages import contract_page, suites_page
 from name_pages import exit_codes, hook_page, phases_and_reasons, settings_page
 from resource_page import resources
 from rights_page import rights
@@ -14,6 +15,20 @@ from rights_page import rights
 FOLDER = Path(__file__).parents[1] / "reference"
 PAGES: dict[str, Callable[[], str]] = {
     "cli.md": cli,
+    "conformance.md": suites_page,
+    "provider.md": lambda: contract_page(
+        "Contract of a provider",
+        "sympozium_core.contracts.provider",
+        "Provider",
+        ("ProviderContext", "Endpoint", "ChatRequest", "ProviderError"),
+    ),
+    "sandbox.md": lambda: contract_page(
+        "Contract of a sandbox",
+        "sympozium_core.contracts.sandbox",
+        "Sandbox",
+        ("SandboxContext", "Availability", "PodStatus", "ContainerStatus"),
+    ),
+    "skill.md": lambda: contract_page("Contract of a skill package", "sympozium_core.contracts.skill", "Skill", ()),
     "exit-codes.md": exit_codes,
     "hooks.md": hook_page,
     "phases-and-reasons.md": phases_and_reasons,

@@ -17,6 +17,7 @@ from sympozium_core.bridge.artifacts import Artifacts
 from sympozium_core.bridge.assignment import Assignment, Earlier, assignment
 from sympozium_core.bridge.control_server import ControlServer
 from sympozium_core.bridge.credentials import Credentials, Wanted, containers_with_rights
+from sympozium_core.bridge.either_server import EitherServer
 from sympozium_core.bridge.exchange_endpoint import ExchangeEndpoint
 from sympozium_core.bridge.exchange_gate import ExchangeGate
 from sympozium_core.bridge.gate import CALLS_AT_ONCE, Gate
@@ -87,8 +88,11 @@ async def carry_run(bus: Bus, uid: str, pod: Pod, stopping: Stopping) -> bool:
         if tools_of(given.plan):
             servers[GATEWAY_SERVER] = GatewayServer(bus, given.plan, given.attempt)
         servers[CONTROL_SERVER] = ControlServer()
+        own_images = {container.name for container in given.plan.pod.containers if container.image}
         for server in given.plan.servers:
-            servers[server.name] = ToolServer(server.name, pod.volumes / container_name(server.name))
+            volume = pod.volumes / container_name(server.name)
+            unknown = container_name(server.name) in own_images
+            servers[server.name] = EitherServer(server, volume) if unknown else ToolServer(server.name, volume)
             stack.callback(servers[server.name].close)
         if isinstance(speaker := servers.get(MCP_SERVER), ToolServer) and given.plan.mcp:
             exchanges = ExchangeEndpoint(bus, given, ExchangeGate(given.plan.mcp, speaker.under_way.values))
@@ -112,6 +116,9 @@ class _Run:
         self._record = Record(journal, given.deadline + GRACE)
         self._artifacts = Artifacts(bus, plan.uid, agent.root, self._record)
         self._progress = Progress(agent.root, self._record)
+        for server in servers.values():
+            if isinstance(server, ToolServer):
+                server.heard = self._progress.tool_output
         self._review = CallReview(plan.tools, plan.bridge_hooks, plan.mcp)
         self._tightening = Tightening(bus, plan.uid, pod.id, self._review)
         calls = ModelCalls(

@@ -1,4 +1,4 @@
-"""Progress files of the agent, for people who watch: bounded in number, size and rate; what is too much is dropped without a word."""
+"""Progress of the agent and of running tools, for people who watch: bounded in number, size and rate; what is too much is dropped without a word."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ TOGETHER = 0.05
 """Seconds for which the first event waits for others."""
 IN_ONE = 64
 """Events in one entry of the journal."""
+OUTPUT = "tool.output"
+"""Type of an event that tells what a running tool says; an agent's own cannot have it."""
+MAX_OUTPUTS = 5_000
+OUTPUTS_AT_ONCE = 200
+OUTPUTS_A_SECOND = 20.0
 
 logger = logging.getLogger(__name__)
 
@@ -34,17 +39,25 @@ class Progress:
     def __init__(self, agent: Root, record: Record) -> None:
         self._agent = agent
         self._record = record
-        self._names: deque[str] = deque()
+        self._names: deque[str | dict[str, Any]] = deque()
+        """Names of files, and what is an event already."""
         self._come = asyncio.Event()
         self._turn = asyncio.Lock()
         self._seen: set[str] = set()
         self._allowance = Allowance(total=MAX_EVENTS, burst=EVENTS_AT_ONCE, rate=EVENTS_A_SECOND)
+        self._outputs = Allowance(total=MAX_OUTPUTS, burst=OUTPUTS_AT_ONCE, rate=OUTPUTS_A_SECOND)
 
     def take(self, name: str) -> None:
         """A file that appeared; each name counts once."""
         if name not in self._seen and len(self._names) < MAX_WAITING and self._allowance.take():
             self._seen.add(name)
             self._names.append(name)
+            self._come.set()
+
+    def tool_output(self, server: str, call: str, text: str) -> None:
+        """What a call says while it runs; of all servers together no more than an allowance of its own."""
+        if len(self._names) < MAX_WAITING and self._outputs.take():
+            self._names.append({"type": OUTPUT, "server": server, "call": call, "text": text})
             self._come.set()
 
     async def work(self) -> None:
@@ -71,7 +84,9 @@ class Progress:
                 except LimitReached as error:  # perhaps for a moment only; what matters to the run says so itself
                     logger.warning("progress is not on record: %s", error)
 
-    async def _read(self, name: str) -> dict[str, Any] | None:
+    async def _read(self, name: str | dict[str, Any]) -> dict[str, Any] | None:
+        if isinstance(name, dict):
+            return name
         path = f"output/{name}"
         try:
             return dict(parse_stream_event(self._agent.read_json(path, layout.MAX_STREAM), path).data)

@@ -5,15 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from sympozium_core.errors import Permanent
 from sympozium_core.ipc import layout
 from sympozium_core.ipc.async_watch import changes
 from sympozium_core.ipc.files import FileRefused, Root
-from sympozium_core.ipc.protocol import ToolDefinition, ToolRequest, ToolResult, parse_manifest, parse_tool_result
+from sympozium_core.ipc.protocol import (
+    ToolDefinition,
+    ToolRequest,
+    ToolResult,
+    parse_manifest,
+    parse_tool_progress,
+    parse_tool_result,
+)
 from sympozium_core.ipc.watch import Watch
 
+MAX_SAID = 4_000
+"""Characters of one word of progress that go on record: the last ones."""
 LATE_SECONDS = 0.5
 """How long after a call's deadline the sidecar's own word that it timed out is still waited for."""
 
@@ -34,7 +44,10 @@ class ToolServer:
         self.tools: asyncio.Future[tuple[ToolDefinition, ...]] = asyncio.get_running_loop().create_future()
         """Set by a good manifest. A bad one is tried again when the sidecar writes another."""
         self.manifest_error = ""
+        self.heard: Callable[[str, str, str], None] = lambda server, call, text: None
+        """Told what a call that is under way says meanwhile."""
         self._directory = layout.server_dir(name)
+        self._progress = f"{self._directory}/{layout.PROGRESS}"
         self._results = f"{self._directory}/{layout.RESULTS}"
         self._waiting: dict[str, asyncio.Future[ToolResult]] = {}
         self.under_way: dict[str, ToolRequest] = {}
@@ -49,11 +62,13 @@ class ToolServer:
         self.root.close()
 
     async def watch(self) -> None:
-        with Watch(self.root, (self._directory, self._results)) as watch:
+        with Watch(self.root, (self._directory, self._results, self._progress)) as watch:
             async for batch in changes(watch):
                 for found in batch:
                     if found.directory == self._results:
                         self._take_result(found.name)
+                    elif found.directory == self._progress:
+                        self._take_progress(found.name)
                     elif found.name == layout.MANIFEST:
                         self._take_manifest()
 
@@ -123,6 +138,18 @@ class ToolServer:
         if result.id != call:
             result = ToolResult(call, "error", "the tool ran, and its result was refused: it names another call")
         answer.set_result(result)
+
+    def _take_progress(self, name: str) -> None:
+        """Of a call that is under way; all else is taken away unread, so that the folder does not grow."""
+        path = f"{self._progress}/{name}"
+        try:
+            if name.partition(".")[0] in self._waiting:
+                said = parse_tool_progress(self.root.read_json(path, layout.MAX_PROGRESS), path)
+                if said.id == name.partition(".")[0]:
+                    self.heard(self.name, said.id, said.text[-MAX_SAID:])
+        except (OSError, Permanent) as error:
+            logger.debug("%s: %s", path, error)
+        self._forget(path)
 
     def _forget(self, *paths: str) -> None:
         """The request first: without it, a sidecar that starts again does not run the call again."""

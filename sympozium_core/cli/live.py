@@ -12,6 +12,9 @@ from sympozium_core.cli.printable import printable, printable_lines
 WIDTH = 100
 """Characters of a tool call or a result that fit a line; the whole is in ``runs logs -o json``."""
 
+LINES = 3
+"""Of what a running tool says at once: the last ones."""
+
 
 class Live:
     """Prints entries; remembers when the run began, so that each line can say how far in it is."""
@@ -95,6 +98,14 @@ class Live:
     def _denied(self, entry: Mapping[str, Any]) -> None:
         self._line(_at(entry), "tool", printable(f"{entry.get('tool')} denied: {entry.get('because')}"))
 
+    def _progress(self, entry: Mapping[str, Any]) -> None:
+        """The last lines of what running tools say; what the agent says of itself the other entries tell."""
+        for event in entry.get("events") or []:
+            if event.get("type") == "tool.output":
+                for line in str(event.get("text")).splitlines()[-LINES:]:
+                    if line.strip():
+                        self._line(_at(entry), "tool", f"  | {_cut(printable(line).rstrip())}")
+
     def _result(self, entry: Mapping[str, Any]) -> None:
         code = entry.get("exitCode")
         status = str(entry.get("status")) + (f", exit {code}" if code else "")
@@ -167,5 +178,6 @@ _PRINTERS = {
     "tool.requested": Live._requested,
     "tool.denied": Live._denied,
     "tool.result": Live._result,
+    "progress": Live._progress,
     "problem": Live._problem,
 }

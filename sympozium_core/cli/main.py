@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "features": "list, enable and disable the feature gates of a policy",
     "secrets": "create a Secret without putting its value on the command line",
     "plugins": "list installed plugins, show one, check them",
+    "skills": "list installed skills; check and try one that is being written",
     "serve": "run the control plane on this machine",
     "install": "put the control plane on a cluster",
     "upgrade": "bring the control plane of a cluster to this version",

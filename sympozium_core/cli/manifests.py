@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sympozium_core.contracts.cluster import BadRequest, ResourceType
+from sympozium_core.errors import Refused
 from sympozium_core.resources import kinds
 
 ENDINGS = (".yaml", ".yml", ".json")
@@ -37,6 +38,9 @@ def _of_place(place: str, recursive: bool) -> Iterator[Manifest]:
         yield from _of_text(sys.stdin.read(MAX_FILE + 1), "standard input")
         return
     path = Path(place)
+    if path.is_dir() and (skill := _of_skill_folder(path)) is not None:
+        yield skill
+        return
     if path.is_dir():
         files = sorted(
             file for file in (path.rglob("*") if recursive else path.iterdir()) if file.suffix in ENDINGS and file.is_file()
@@ -51,6 +55,17 @@ def _of_place(place: str, recursive: bool) -> Iterator[Manifest]:
                 f"cannot read {file}: {error.strerror if isinstance(error, OSError) else 'it is not UTF-8'}"
             ) from error
         yield from _of_text(text, str(file))
+
+
+def _of_skill_folder(path: Path) -> Manifest | None:
+    from sympozium_core.resources.skill_folder import is_skill_folder, read_skill_folder
+
+    if not is_skill_folder(path):
+        return None
+    try:
+        return Manifest(kinds.SKILL_PACK, read_skill_folder(path), str(path))
+    except Refused as error:
+        raise BadRequest(f"{path}: {error}") from error
 
 
 def _of_text(text: str, origin: str) -> Iterator[Manifest]:

@@ -1,9 +1,10 @@
-"""``sympozium plugins``: what is installed, without importing it; ``--check`` loads each in a process of its own."""
+"""``sympozium plugins``: what is installed, without importing it; ``--check`` loads each in a process of its own. And a start for one's own."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sympozium_core.cli.output import age, print_document, print_rows
@@ -19,7 +20,7 @@ KINDS = ("provider", "channel", "sandbox", "memory", "skill", "harness", "hook",
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|show|commands")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|show|commands|new|image")
     listing = verbs.add_parser("list", help="list installed plugins")
     listing.add_argument("--kind", choices=KINDS, help="only of this kind")
     listing.add_argument("--check", action="store_true", help="load each in a process of its own, and say why one fails")
@@ -31,11 +32,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
     show.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table")
     add_data_dir(show)
     verbs.add_parser("commands", help="list commands that plugins add")
+    new = verbs.add_parser("new", help="write the package of a new plugin")
+    new.add_argument("new_kind", metavar="skill|provider|sandbox|hook", help="what it is to be")
+    new.add_argument("name", metavar="NAME", help="what it is called, such as word-count")
+    new.add_argument(
+        "--directory", type=Path, default=Path(), metavar="FOLDER", help="where its folder is made (default: here)"
+    )
+    image = verbs.add_parser("image", help="print the recipe of an image that has the installed plugins")
+    image.add_argument(
+        "--base", default="", metavar="IMAGE", help="what it is made from (default: this version's image of the control plane)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     if arguments.verb == "commands":
         return _commands()
+    if arguments.verb == "new":
+        return _new(arguments)
+    if arguments.verb == "image":
+        return _image(arguments)
     found = _installed(arguments)
     if arguments.verb == "show":
         return _show(arguments, found)
@@ -44,6 +59,24 @@ def run(arguments: argparse.Namespace) -> int:
     found = _checked(arguments, found) if arguments.check else found
     _print_list(arguments.output, found)
     return int(arguments.check and any(entry.state is not None and not entry.state.ok for entry in found))
+
+
+def _new(arguments: argparse.Namespace) -> int:
+    from sympozium_core.registry.scaffold import write_package
+
+    made = write_package(arguments.new_kind, arguments.name, arguments.directory)
+    folder = next(path.parent for path in made if path.name == "setup.cfg")
+    for path in made:
+        print(path)
+    print(f"\nnow: cd {folder} && pip install -e '.[test]' && pytest --sympozium-conformance")
+    return 0
+
+
+def _image(arguments: argparse.Namespace) -> int:
+    from sympozium_core.registry.image_recipe import recipe
+
+    print(recipe(arguments.base), end="")
+    return 0
 
 
 def _installed(arguments: argparse.Namespace) -> list[Installed]:

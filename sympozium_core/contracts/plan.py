@@ -224,6 +224,24 @@ class SecretKey:
 
 
 @dataclass(frozen=True)
+class HostMount:
+    """A file or folder of the node that one container sees."""
+
+    host_path: str
+    mount_path: str
+    read_only: bool = True
+
+
+@dataclass(frozen=True)
+class HostAccess:
+    """What one container may touch of its node."""
+
+    mounts: tuple[HostMount, ...] = ()
+    run_as_root: bool = False
+    privileged: bool = False
+
+
+@dataclass(frozen=True)
 class Container:
     name: str
     role: Role
@@ -235,6 +253,10 @@ class Container:
     env: Mapping[str, str] = field(default_factory=_no_items)
     secret_env: Mapping[str, SecretKey] = field(default_factory=_no_items)
     """Further variables, whose values the runtime takes from Secrets."""
+    code: str = ""
+    """SHA-256 of the archive with the program that `command` runs; empty where the image has it."""
+    code_volume: str = ""
+    """The ConfigMap of the pod's namespace that holds it."""
     resources: Resources = Resources()
     workspace: bool = False
     """Sees the run's /workspace."""
@@ -243,6 +265,7 @@ class Container:
     secret: str = ""
     """A Secret of the pod's namespace that this container alone sees, read-only, below `secret_path`."""
     secret_path: str = ""
+    host: HostAccess | None = None
     kubernetes: bool = False
     """Gets a Kubernetes token of its own at the usual place, once the run's identities exist: from the bridge, or from Kubernetes itself where
     the pod has an `account`."""

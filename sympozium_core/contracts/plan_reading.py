@@ -14,6 +14,8 @@ from sympozium_core.contracts.plan import (
     DeclaredTool,
     EgressRule,
     HookPlan,
+    HostAccess,
+    HostMount,
     Identity,
     Limits,
     ModelRef,
@@ -67,6 +69,7 @@ def _pod_from_json(pod: Mapping[str, Any]) -> PodPlan:
                         **each,
                         "command": tuple(each["command"]),
                         "args": tuple(each["args"]),
+                        "host": _host_from_json(each["host"]),
                         "secret_env": {name: SecretKey(**key) for name, key in each["secret_env"].items()},
                         "resources": Resources(**each["resources"]),
                     }
@@ -78,6 +81,10 @@ def _pod_from_json(pod: Mapping[str, Any]) -> PodPlan:
             "image_pull_secrets": tuple(pod["image_pull_secrets"]),
         }
     )
+
+
+def _host_from_json(data: Mapping[str, Any] | None) -> HostAccess | None:
+    return None if data is None else HostAccess(**{**data, "mounts": tuple(HostMount(**mount) for mount in data["mounts"])})
 
 
 def _declared_from_json(data: Mapping[str, Any]) -> DeclaredTool:

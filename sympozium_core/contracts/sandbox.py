@@ -29,9 +29,10 @@ Promise = Literal["credentials", "filesystem", "network", "processes"]
 ALL_PROMISES: frozenset[Promise] = frozenset(("credentials", "filesystem", "network", "processes"))
 
 
-Feature = Literal["images", "identities", "runtime-classes", "egress", "secrets", "node-selection", "claims"]
+Feature = Literal["images", "identities", "runtime-classes", "egress", "secrets", "node-selection", "claims", "host-access"]
 """``images``: starts containers from images; ``identities``: hands Kubernetes tokens to sidecars; ``runtime-classes``: a kernel sandbox
-by name; ``egress``: opens listed destinations; ``secrets``: mounts a Secret into one sidecar; ``node-selection``; ``claims``: volumes that stay."""
+by name; ``egress``: opens listed destinations; ``secrets``: mounts a Secret into one sidecar; ``node-selection``; ``claims``: volumes that stay;
+``host-access``: gives one sidecar what its pack and the policy say of the node."""
 ALL_FEATURES: frozenset[Feature] = frozenset(get_args(Feature))
 
 

@@ -28,6 +28,9 @@ class Skill:
 
     def command(self) -> Sequence[str]:
         """Command line of a tool server on this machine, where it is no Python module, or one that needs more than its own package; on a
-        cluster the pack's image serves, or `module`. Empty where `module` says it, and for a skill that is instructions only.
+        cluster the pack's image serves, or `module`.
+
+        Empty where `module` says it, where ``sidecar.command`` of skillpack.yaml does by a word that begins with ``./`` (a file of the folder),
+        where ``sidecar.tools`` declares the tools, and for a skill that is instructions only.
         """
         return ()

@@ -84,6 +84,7 @@ EVERYWHERE: Final[Mapping[str, tuple[Right, ...]]] = {
         ),
         _right(kinds.SERVICE_ACCOUNT, ("create",), "the tokens of those", part="token"),
         _right(kinds.CONFIG_MAP, ("get",), "by what a skill's client knows the API server", names=("kube-root-ca.crt",)),
+        _right(kinds.CONFIG_MAP, ("create",), "the code of a Python skill that no image has"),
         Right(
             kinds.ROLE.group,
             _ROLES,

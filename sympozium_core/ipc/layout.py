@@ -22,6 +22,7 @@ MANIFEST = "manifest.json"
 REQUESTS = "requests"
 RESULTS = "results"
 ARTIFACTS = "artifacts"  # tools/<server>/artifacts/<name>: files that a result names
+PROGRESS = "progress"  # tools/<server>/progress/<id>.<n>.json: what a running call says meanwhile
 CANCEL = "cancel"  # tools/<server>/cancel/<id>: whoever asked no longer waits for this call
 DONE = "done"  # bridge -> sidecar: no more calls will come, exit
 
@@ -39,6 +40,7 @@ MAX_REQUEST = 1024 * 1024
 MAX_TOOL_RESULT = 2 * 1024 * 1024
 MAX_MANIFEST = 1024 * 1024
 MAX_STREAM = 256 * 1024
+MAX_PROGRESS = 64 * 1024
 MAX_TOOLS = 128
 MAX_SKIP = 4096
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sympozium_core.ipc.fields import ARTIFACT_NAME, IDENTIFIER, TOOL_NAME, Fields, ProtocolError
-from sympozium_core.ipc.layout import MAX_TOOL_RESULT, MAX_TOOLS, PROTOCOL_VERSION
+from sympozium_core.ipc.layout import MAX_PROGRESS, MAX_TOOL_RESULT, MAX_TOOLS, PROTOCOL_VERSION
 
 TOOL_STATUSES = ("ok", "error", "denied", "timeout", "unknown")
 RUN_STATUSES = ("success", "error")
@@ -75,6 +75,17 @@ class ToolResult:
         if self.artifacts:
             data["artifacts"] = list(self.artifacts)
         return data
+
+
+@dataclass(frozen=True)
+class ToolProgress:
+    """``tools/<server>/progress/<id>.<n>.json``: what a call says while it runs, for people who watch; the model never sees it."""
+
+    id: str
+    text: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"id": self.id, "text": self.text}
 
 
 @dataclass(frozen=True)
@@ -161,6 +172,11 @@ def parse_tool_result(data: Any, file: str) -> ToolResult:
     )
 
 
+def parse_tool_progress(data: Any, file: str) -> ToolProgress:
+    fields = Fields(data, file)
+    return ToolProgress(id=fields.match("id", IDENTIFIER), text=fields.text("text", MAX_PROGRESS))
+
+
 def parse_tool_definition(fields: Fields) -> ToolDefinition:
     """One entry of a manifest's list, also used for the tools of a task."""
     parameters = fields.mapping("parameters")
@@ -221,6 +237,7 @@ __all__ = [
     "RunResult",
     "StreamEvent",
     "ToolDefinition",
+    "ToolProgress",
     "ToolRequest",
     "ToolResult",
     "check_version",
@@ -228,6 +245,7 @@ __all__ = [
     "parse_run_result",
     "parse_stream_event",
     "parse_tool_definition",
+    "parse_tool_progress",
     "parse_tool_request",
     "parse_tool_result",
 ]

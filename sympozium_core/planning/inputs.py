@@ -23,6 +23,10 @@ class SkillSource:
     """How an installed package starts its tool server on this machine; empty for none."""
     module: str = ""
     """Python module of that tool server in the image of Sympozium's skills; empty where the pack's own image is meant."""
+    code: str = ""
+    """SHA-256 of the archive that the module is in, where that image does not have it."""
+    problem: str = ""
+    """Why the module can be had neither way."""
 
     @property
     def sidecar(self) -> Mapping[str, Any]:

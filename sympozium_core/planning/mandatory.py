@@ -49,6 +49,11 @@ def both(named: EffectivePolicy, mandatory: Sequence[EffectivePolicy]) -> Effect
         mcp_private=_open_to_all(part.mcp_private for part in parts),
         network_open=all(part.network_open for part in parts if part is named or part.network_limited),
         host_mounts=all(part.host_mounts for part in parts),
+        host_access=tuple(
+            skill
+            for skill in named.host_access
+            if all(skill in part.host_access for part in mandatory if part.host_access_said)
+        ),
     )
 
 

@@ -130,7 +130,11 @@ def _pod(
         Container("bridge", "bridge", command=inputs.bridge_command),
         Container("agent", "agent", command=inputs.agent_command, resources=resources, workspace=True, skills=True),
     ]
-    containers += [sidecar(skill, inputs.sandbox) for skill in skills if is_served(skill, inputs.sandbox)]
+    containers += [
+        sidecar(skill, inputs.sandbox, instance["metadata"].get("uid") or "")
+        for skill in skills
+        if is_served(skill, inputs.sandbox)
+    ]
     texts = [
         SkillText(
             skill.name,

@@ -72,7 +72,11 @@ class EffectivePolicy:
     network_open: bool = False
     """The policy does not deny the network at large."""
     host_mounts: bool = False
-    """The policy permits mounts of the node's files."""
+    """The policy says that mounts of the node's files are permitted; which skills have them is said by `host_access`."""
+    host_access: tuple[str, ...] = ()
+    """Skills that may touch the node."""
+    host_access_said: bool = False
+    """Whether the policy says anything of that: then what it does not name is closed, also where another policy names it."""
     limits: Mapping[str, int] = field(default_factory=dict)
     """The most that a run may use: ``maxTokens``, ``maxTurns``, ``maxToolCalls``; what is not there is open."""
     timeout: str = ""
@@ -128,6 +132,8 @@ def effective_policy(name: str, spec: Mapping[str, Any], namespace: str = "") ->
         mcp_private=_listed((spec.get("mcpPolicy") or {}).get("allowedPrivate")),
         network_limited=bool(network),
         host_mounts=bool(sandbox.get("allowHostMounts")),
+        host_access=tuple(sandbox.get("hostAccess") or ()),
+        host_access_said=sandbox.get("hostAccess") is not None or sandbox.get("allowHostMounts") is False,
         limits={name: most for name, most in limits.items() if name != "timeout"},
         timeout=limits.get("timeout") or "",
         approvals=ApprovalFields(

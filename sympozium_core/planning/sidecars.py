@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from sympozium_core.contracts.plan import Container, DeclaredTool, Resources, SecretKey
 from sympozium_core.contracts.sandbox import Feature
 from sympozium_core.errors import Cause
-from sympozium_core.names import CORE_SERVERS, MCP_SERVER
+from sympozium_core.names import CORE_SERVERS, MCP_SERVER, code_volume
+from sympozium_core.planning.host_access import host_access, host_faults
 from sympozium_core.planning.identities import identity_faults
 from sympozium_core.planning.inputs import RunInputs, SandboxFacts, SkillSource
 from sympozium_core.planning.mandatory import parts_of
@@ -17,7 +18,7 @@ from sympozium_core.resources import quantities
 
 SECRETS = "/secrets"
 """Below it a skill finds its Secret, unless its pack names another place."""
-TAKEN = ("/ipc", "/workspace", "/tmp", "/skills", "/proc", "/sys", "/dev", "/var/run/secrets", "/run/secrets")
+TAKEN = ("/ipc", "/workspace", "/tmp", "/skills", "/proc", "/sys", "/dev", "/var/run/secrets", "/run/secrets", "/opt/sympozium")
 """Places in a sidecar that a Secret may not cover."""
 
 _NEEDS: Mapping[str, Feature] = {"secretRef": "secrets", "rbac": "identities", "clusterRBAC": "identities"}
@@ -28,9 +29,10 @@ def is_served(skill: SkillSource, sandbox: SandboxFacts) -> bool:
     return _started_by(skill, sandbox) is not None
 
 
-def sidecar(skill: SkillSource, sandbox: SandboxFacts) -> Container:
-    """The container of a skill that `is_served`."""
+def sidecar(skill: SkillSource, sandbox: SandboxFacts, instance_uid: str = "") -> Container:
+    """The container of a skill that `is_served`, for a run of the instance."""
     image, command = _started_by(skill, sandbox) or ("", ())
+    code = skill.code if skill.module and not image and "images" in sandbox.features else ""
     declared = skill.sidecar
     variables = declared.get("env") or []
     env = {item["name"]: item.get("value") or "" for item in variables if not item.get("valueFrom")}
@@ -41,6 +43,8 @@ def sidecar(skill: SkillSource, sandbox: SandboxFacts) -> Container:
         "skill",
         command=command,
         image=image,
+        code=code,
+        code_volume=code_volume(code, instance_uid) if code else "",
         env=env,
         secret_env={
             item["name"]: _secret_key(item["valueFrom"]["secretKeyRef"]) for item in variables if item.get("valueFrom")
@@ -49,6 +53,7 @@ def sidecar(skill: SkillSource, sandbox: SandboxFacts) -> Container:
         workspace=declared.get("mountWorkspace") is not False,
         secret=declared.get("secretRef") or "",
         secret_path=posixpath.normpath(path) if (path := _secret_path(skill)) else "",
+        host=host_access(skill),
         kubernetes=bool(declared.get("rbac") or declared.get("clusterRBAC")),
     )
 
@@ -109,6 +114,7 @@ def skill_faults(inputs: RunInputs) -> list[Cause]:
     for skill in inputs.skills:
         found += _start_faults(skill, inputs.sandbox)
         found += _missing_features(skill, inputs.sandbox)
+        found += host_faults(skill, inputs.policy, inputs.sandbox, TAKEN)
         if "identities" in inputs.sandbox.features:
             found += identity_faults(skill)
         if "secrets" in inputs.sandbox.features:
@@ -138,14 +144,22 @@ def _started_by(skill: SkillSource, sandbox: SandboxFacts) -> tuple[str, tuple[s
         return ("", skill.command) if skill.command else None
     if skill.module:
         # Without -P the directory that it starts in, where agents write, would come first on the path of imports.
-        return "", ("python3", "-P", "-m", skill.module)
+        packaged = ("sympozium_core.sidecar.packaged", skill.code) if skill.code else ()
+        return "", ("python3", "-P", "-m", *packaged, skill.module)
     image = skill.sidecar.get("image")
     return (image, tuple(skill.sidecar.get("command") or ())) if image else None
 
 
 def _start_faults(skill: SkillSource, sandbox: SandboxFacts) -> list[Cause]:
+    if skill.problem:
+        return [Cause("spec.skills", f"skill {skill.name!r} cannot be started from its package: {skill.problem}")]
     if not skill.sidecar or is_served(skill, sandbox):
         return []
+    if not skill.sidecar.get("image"):
+        hint = "install the skill's package where the control plane runs, or name an image in its SkillPack"
+        return [
+            Cause("spec.skills", f"skill {skill.name!r} has a sidecar, and neither an image nor a package that serves it", hint)
+        ]
     return [
         Cause(
             "spec.skills",
@@ -165,18 +179,7 @@ def _missing_features(skill: SkillSource, sandbox: SandboxFacts) -> list[Cause]:
         for field, feature in _NEEDS.items()
         if skill.sidecar.get(field) and feature not in sandbox.features
     ]
-    if any((skill.sidecar.get("hostAccess") or {}).get(key) for key in _HOST_ACCESS):
-        found.append(
-            Cause(
-                "spec.skills",
-                f"skill {skill.name!r} needs sidecar.hostAccess, and no run touches its node in this version",
-                "use a skill without host access",
-            )
-        )
     return found
-
-
-_HOST_ACCESS = ("enabled", "hostNetwork", "hostPID", "privileged", "runAsRoot", "mounts")
 
 
 def _secret_path(skill: SkillSource) -> str:

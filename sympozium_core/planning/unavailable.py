@@ -71,7 +71,7 @@ def notes(inputs: RunInputs) -> list[str]:
             f"the run asks for {Tool.FETCH_URL}, and policy {policy.name} lists no host for it: the tool is not offered"
         )
     if policy.host_mounts:
-        found.append(f"policy {policy.name} permits host mounts; runs have none in this version")
+        found.append(f"policy {policy.name} permits host mounts; only the skills that its hostAccess names have any")
     missing = sorted(ALL_PROMISES - sandbox.promises)
     if missing:
         found.append(

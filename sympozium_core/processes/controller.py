@@ -31,6 +31,7 @@ from sympozium_core.processes.plugins import IN_IMAGES, load_hooks, make_directo
 from sympozium_core.processes.runs import OnCluster, Parts, carry_out_runs
 from sympozium_core.processes.sandboxes import SandboxChoice
 from sympozium_core.processes.shared_reads import SharedReads
+from sympozium_core.processes.skill_archives import SkillArchives
 from sympozium_core.processes.tool_servers import OnThisCluster
 from sympozium_core.reconcile.leader import Elector, LostLeadership
 from sympozium_core.reconcile.supervisor import Supervisor
@@ -83,20 +84,21 @@ async def _work(settings: ControllerProcessSettings, cluster: ClusterClient, bus
     record = Record.in_directory(settings.data_dir)
     relay = load_hooks(record)
     plans = Plans(bus)
+    archives = SkillArchives.from_environment()
     choice = SandboxChoice(Drivers(names.GROUP_SANDBOXES, Sandbox, record=record), settings.sandbox)
     parts = Parts(
         cluster=cluster,
         bus=bus,
         plans=plans,
         pods=ClusterPods(cluster, bus, plans, choice, settings),
-        directory=make_directory(SharedReads(cluster), record, choice.facts, relay, IN_IMAGES),
+        directory=make_directory(SharedReads(cluster), record, choice.facts, relay, IN_IMAGES, archives),
         relay=relay,
         providers=None,
         data_dir=settings.data_dir,
         clock=SystemClock(),
         settings=settings.controller,
         tool_host=OnThisCluster.from_environment(settings.namespace),
-        on_cluster=OnCluster(await bus_place(settings.bus.address, settings.namespace), cluster.create_subresource),
+        on_cluster=OnCluster(await bus_place(settings.bus.address, settings.namespace), cluster.create_subresource, archives),
     )
     async with carry_out_runs(parts):
         await asyncio.Event().wait()

@@ -21,6 +21,8 @@ from sympozium_core.planning.policy import DEFAULT_POLICY, EffectivePolicy, effe
 from sympozium_core.planning.skills import LEGACY_PREFIX, FoundSkill, attach
 from sympozium_core.processes.addresses import Addresses
 from sympozium_core.processes.shared_reads import Reader
+from sympozium_core.processes.skill_archives import SkillArchives
+from sympozium_core.processes.skill_start import folder_command, package_command
 from sympozium_core.recent import Recent
 from sympozium_core.reconcile.cache import Cache
 from sympozium_core.reconcile.informer import Informer
@@ -34,7 +36,6 @@ from sympozium_core.resources.builtin import builtin_policy
 from sympozium_core.resources.kinds import MCP_SERVER, SKILL_PACK, SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY
 from sympozium_core.resources.label_selector import selects
 from sympozium_core.resources.skill_folder import read_skill_folder
-from sympozium_core.sidecar.interpreter import python_command
 
 MAX_NAMES = 4096
 """Instances of which is remembered what policy they named last."""
@@ -53,11 +54,14 @@ class Directory:
         sandbox: ChooseSandbox,
         relay: Relay,
         commands: Mapping[str, tuple[str, ...]],
+        archives: SkillArchives | None = None,
     ) -> None:
+        """`archives` are those of a runtime that starts containers from images."""
         self._cluster = cluster
         self.skills = skills
         self._relay = relay
         self._commands = commands
+        self._archives = archives
         self._sandbox = sandbox
         self._addresses = Addresses()
         self._policy_names: Recent[str] = Recent(MAX_NAMES)
@@ -170,6 +174,8 @@ class Directory:
         others = await asyncio.gather(*(self._skill(namespace, skill) for skill in wanted))
         found = {SHELL_SKILL: shell, **dict(zip(wanted, others, strict=True))}
         skills, missing = attach(run, instance, found.get)
+        if self._archives is not None:
+            skills = tuple([await asyncio.to_thread(self._archives.place, skill) for skill in skills])
         sandbox = await self._sandbox()
         addresses = await self._addresses.of(names_in(policy)) if "egress" in sandbox.features else {}
         mcp = await asyncio.gather(*(self._mcp_source(namespace, each) for each in instance["spec"].get("mcpServers") or []))
@@ -204,18 +210,22 @@ class Directory:
             return None
         package = self.skills.get(names.MCP_SERVER)
         pack = await self._pack_of(names.MCP_SERVER, package)
-        return SkillSource(names.MCP_SERVER, pack, {}, _command(package), package.module())
+        return SkillSource(names.MCP_SERVER, pack, {}, await self._command(names.MCP_SERVER, package), package.module())
 
     async def _skill(self, namespace: str, name: str) -> FoundSkill | None:
         """A SkillPack of the namespace or the system's, else an installed package's. On this machine the package's tool server serves either;
         where there are images, an applied pack means its own."""
         package = self.skills.get(name) if name in self._skill_packages else None
-        command = _command(package) if package is not None else ()
+        command = await self._command(name, package) if package is not None else ()
         if (pack := await self._nearest(SKILL_PACK, namespace, name, needed=package is None)) is not None:
             return FoundSkill(pack, command, package.module() if package is not None and _of_package(pack) else "")
         if package is None:
             return None
         return FoundSkill(await self._pack_of(name, package), command, package.module())
+
+    async def _command(self, name: str, package: Skill) -> tuple[str, ...]:
+        """How the package's tool server is started on this machine. Raises Refused where its folder names a file that is not there."""
+        return package_command(package) or folder_command(name, package.folder(), await self._pack_of(name, package))
 
     async def _pack_of(self, name: str, package: Skill) -> Mapping[str, Any]:
         """What an installed package brings, read once. Raises Refused where its folder holds no sound skill."""
@@ -255,9 +265,3 @@ def _of_package(pack: Mapping[str, Any]) -> bool:
     """Whether it was made of an installed package: the control plane's namespace is nobody else's to write in."""
     meta = pack["metadata"]
     return meta.get("namespace") == names.SYSTEM_NAMESPACE and names.ANNOTATION_PACKAGE in (meta.get("annotations") or {})
-
-
-def _command(package: Skill) -> tuple[str, ...]:
-    """How the package's tool server is started on this machine."""
-    module = package.module()
-    return tuple(package.command()) or (tuple(python_command(module)) if module else ())

@@ -9,6 +9,7 @@ from sympozium_core.contracts.skill import Skill
 from sympozium_core.planning.inputs import SandboxFacts
 from sympozium_core.processes.directory import Directory
 from sympozium_core.processes.shared_reads import Reader
+from sympozium_core.processes.skill_archives import SkillArchives
 from sympozium_core.registry.catalogue import installed
 from sympozium_core.registry.drivers import Drivers
 from sympozium_core.registry.loading import Failure
@@ -44,7 +45,12 @@ def load_hooks(record: Record) -> Relay:
 
 
 def make_directory(
-    cluster: Reader, record: Record, sandbox: Callable[[], Awaitable[SandboxFacts]], relay: Relay, commands: Commands
+    cluster: Reader,
+    record: Record,
+    sandbox: Callable[[], Awaitable[SandboxFacts]],
+    relay: Relay,
+    commands: Commands,
+    archives: SkillArchives | None = None,
 ) -> Directory:
     skills: Drivers[Skill] = Drivers(names.GROUP_SKILLS, Skill, record=record)
-    return Directory(cluster, skills, sandbox, relay, commands)
+    return Directory(cluster, skills, sandbox, relay, commands, archives)

@@ -21,6 +21,7 @@ from sympozium_core.contracts.provider import Provider
 from sympozium_core.contracts.sandbox import Sandbox
 from sympozium_core.controllers import instance, tool_approvals
 from sympozium_core.controllers.agentrun import approve_call, identity, journal_feed, phases, start_call
+from sympozium_core.controllers.agentrun.code import SkillCode
 from sympozium_core.controllers.agentrun.context import INDEX_POD, INDEX_UID, INDEXES, RunContext
 from sympozium_core.controllers.agentrun.credentials_call import CreateSubresource, serve_credentials
 from sympozium_core.controllers.agentrun.journal import Journals
@@ -40,6 +41,7 @@ from sympozium_core.planning.patches import apply_patch
 from sympozium_core.processes.directory import Directory
 from sympozium_core.processes.models import Asked, answer_models
 from sympozium_core.processes.pods import PodHost
+from sympozium_core.processes.skill_archives import SkillArchives
 from sympozium_core.processes.tool_processes import ToolProcesses
 from sympozium_core.processes.tool_servers import OnThisCluster, mcp_servers
 from sympozium_core.reconcile.controller import Controller, Options, Source
@@ -81,6 +83,8 @@ class OnCluster:
     """Where pods find the event bus."""
     create_subresource: CreateSubresource
     """Of the cluster's client."""
+    archives: SkillArchives
+    """The code of skills that the images of their containers have not."""
 
 
 @dataclass
@@ -138,6 +142,8 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
         approvals = ToolApprovals(parts.cluster, questions, runs, events=events, clock=parts.clock)
         context = _context(parts, runs, sandbox, facts.name, events, wake.warm, approvals)
         context.network = network
+        if parts.on_cluster is not None:
+            context.code = SkillCode(parts.cluster, parts.on_cluster.archives.data, parts.clock)
         await _answer_pods(stack, parts, context)
         wake.controller = _run_controller(context, WORKERS if parts.on_cluster is None else WORKERS_ON_CLUSTER)
         policies.on_change(PolicyChanges(context, wake.controller.enqueue).changed)

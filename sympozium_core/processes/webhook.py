@@ -21,6 +21,7 @@ from sympozium_core.processes.plugins import IN_IMAGES, load_hooks, make_directo
 from sympozium_core.processes.rights import AccessReviews
 from sympozium_core.processes.sandboxes import facts_of
 from sympozium_core.processes.shared_reads import SharedReads
+from sympozium_core.processes.skill_archives import SkillArchives
 from sympozium_core.registry.drivers import Drivers
 from sympozium_core.registry.record import Record
 from sympozium_core.settings import WebhookSettings
@@ -58,7 +59,9 @@ def cluster_reviewer(cluster: Cluster, settings: WebhookSettings) -> Reviewer:
     async def sandbox() -> SandboxFacts:
         return facts
 
-    directory = make_directory(SharedReads(cluster), record, sandbox, load_hooks(record), IN_IMAGES)
+    directory = make_directory(
+        SharedReads(cluster), record, sandbox, load_hooks(record), IN_IMAGES, SkillArchives.from_environment()
+    )
     controller = f"system:serviceaccount:{settings.namespace}:{names.ACCOUNT_CONTROLLER}"
     return Reviewer(directory, AccessReviews(cluster), control_plane=frozenset((controller,)))
 

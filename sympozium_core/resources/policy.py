@@ -22,6 +22,7 @@ from sympozium_core.resources.fields import (
     Duration,
     HostPattern,
     LabelName,
+    ObjectName,
     PathPrefix,
     Port,
     Quantity,
@@ -70,6 +71,9 @@ class SandboxPolicy(Strict):
     max_cpu: Annotated[Quantity | None, Field(alias="maxCPU")] = None
     max_memory: Quantity | None = None
     allow_host_mounts: bool | None = None
+    """Permits nothing by itself: `hostAccess` names the skills that may."""
+    host_access: list[ObjectName] | None = None
+    """Skills, by the names of their SkillPacks, whose sidecars may have the access to their node that the pack asks for."""
     seccomp_profile: SeccompProfile | None = None
     agent_sandbox_policy: AgentSandboxPolicy | None = None
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sympozium_core.names import NATIVE_TOOLS
+from sympozium_core.resources import tool_schemas
 from sympozium_core.resources.faults import shown
 from sympozium_core.resources.paths import Path
 
@@ -191,6 +192,7 @@ RULES = (
         "defaultRuntimeClass has to be among allowedRuntimeClasses",
     ),
     Rule(("SympoziumPolicy",), ("spec", "toolGating", "rules", EACH), _condition_binds),
+    Rule(("SkillPack",), ("spec", "sidecar", "tools", EACH), tool_schemas.complaint),
     Rule(("SkillPack",), ("spec", "sidecar", "tools", EACH), _arguments_known),
     Rule(("SkillPack",), ("spec", "sidecar"), _unique("tools", "name")),
     Rule(("SkillPack",), ("spec",), _unique("skills", "name")),

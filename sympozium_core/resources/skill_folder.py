@@ -33,8 +33,8 @@ _LEFT_OUT = ("__pycache__", "node_modules")
 
 
 def is_skill_folder(path: Path) -> bool:
-    """Whether `path` holds a skill rather than manifests."""
-    return (path / PACK).is_file() or (path / INSTRUCTIONS).is_file()
+    """Whether `path` is one skill rather than a folder of manifests, of which one may be a SkillPack."""
+    return (path / INSTRUCTIONS).is_file() or ((path / PACK).is_file() and (path / SKILLS).is_dir())
 
 
 def read_skill_folder(path: Path) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def read_skill_folder(path: Path) -> dict[str, Any]:
     causes: list[Cause] = []
     if (path / PACK).is_file():
         pack = _manifest(path / PACK)
-        skills = [_skill(folder, causes) for folder in _skill_folders(path)]
+        skills = [_skill(folder, causes) for folder in skill_folders(path)]
         spec = pack.setdefault("spec", {})
         if skills and isinstance(spec, dict):
             spec["skills"] = [*(spec.get("skills") or []), *skills]
@@ -75,7 +75,10 @@ def _manifest(file: Path) -> dict[str, Any]:
     return found
 
 
-def _skill_folders(path: Path) -> list[Path]:
+def skill_folders(path: Path) -> list[Path]:
+    """Folders with instructions: those below ``skills``, or, where there is no SkillPack, the folder itself."""
+    if not (path / PACK).is_file():
+        return [path] if (path / INSTRUCTIONS).is_file() else []
     above = path / SKILLS
     return sorted(folder for folder in above.iterdir() if (folder / INSTRUCTIONS).is_file()) if above.is_dir() else []
 
@@ -190,4 +193,7 @@ def _yaml(text: str, where: str) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" (line {mark.line + 1})" if mark is not None else ""
-        raise Refused([Cause(where, f"is not YAML{line}: {getattr(error, 'problem', None) or error}")]) from error
+        problem = getattr(error, "problem", None) or error
+        raise Refused(
+            [Cause(where, f"is not YAML{line}: {problem}", "quote a text that holds a colon or begins with a sign")]
+        ) from error

@@ -134,7 +134,8 @@ class SidecarVariable(Strict):
 class Sidecar(Strict):
     """The container that serves the skill's tools."""
 
-    image: Text
+    image: Text | None = None
+    """Not needed for a skill that an installed package serves."""
     command: list[str] = []
     env: list[SidecarVariable] = []
     mount_workspace: bool = True

@@ -1,7 +1,6 @@
-"""``python -m sympozium_core.sidecar NAME TOOLS.json``: serves the declared tools in a file, ``{"tools": […]}``, as the server NAME."""
+"""``python -m sympozium_core.sidecar NAME TOOLS``: serves declared tools, ``{"tools": […]}`` or a file that holds it, as the server NAME."""
 
 import sys
-from pathlib import Path
 
 
 def main() -> int:
@@ -13,7 +12,7 @@ def main() -> int:
     from sympozium_core.sidecar.server import Server
 
     try:
-        server = Server(sys.argv[1], load_declared(Path(sys.argv[2])))
+        server = Server(sys.argv[1], load_declared(sys.argv[2]))
     except (SympoziumError, OSError, ValueError) as error:
         print(f"these tools cannot be served: {error}", file=sys.stderr)
         return 1

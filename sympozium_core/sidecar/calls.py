@@ -1,15 +1,23 @@
-"""One call of a tool while it runs: its time, its cancel, its artifacts, and its one result."""
+"""One call of a tool while it runs: its time, its cancel, what it says meanwhile, its artifacts, and its one result."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sympozium_core.errors import Permanent
 from sympozium_core.ipc.files import Root
-from sympozium_core.ipc.layout import ARTIFACTS
+from sympozium_core.ipc.layout import ARTIFACTS, PROGRESS
+from sympozium_core.ipc.protocol import ToolProgress
+
+EACH = 0.5
+"""Seconds from the start of a call, and from each word of it, to the next: nobody watches a call that is shorter."""
+MAX_SAID = 4_000
+"""Characters of what a call says at once: the last ones."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,9 @@ class Call:
         """Whether the call has its result, or watches its own deadline."""
         self.expire: Callable[[], None] = lambda: None
         """Writes the result of a call that did not keep its deadline."""
+        self._saying = ""
+        self._said = 0
+        self._said_at = time.monotonic()
 
     @property
     def remaining(self) -> float:
@@ -62,6 +73,27 @@ class Call:
             if self.descriptor >= 0:
                 self._cancelled.set()
                 os.eventfd_write(self.descriptor, 1)
+
+    def say(self, text: str) -> None:
+        """Tells people who watch how the call gets on; the model never sees it. Said at most each `EACH` seconds: what comes sooner goes with the
+        next, and what is too much is cut at the front. Costs nothing in between, so a tool may say whatever it likes."""
+        self._saying = (self._saying + text)[-MAX_SAID:]
+        self.speak()
+
+    @property
+    def unsaid(self) -> float | None:
+        """Seconds until `speak` has something to do; None where nothing waits."""
+        return max(0.0, self._said_at + EACH - time.monotonic()) if self._saying else None
+
+    def speak(self) -> None:
+        """Says what waits, if its time has come."""
+        if self.unsaid != 0.0:
+            return
+        text, self._saying, self._said_at = self._saying, "", time.monotonic()
+        self._said += 1
+        with contextlib.suppress(OSError, Permanent):  # a full disk costs people the sight of it, and the call nothing
+            path = f"{self._directory}/{PROGRESS}/{self.id}.{self._said}.json"
+            self._root.write_json(path, ToolProgress(self.id, text).to_json())
 
     def save(self, name: str, data: bytes) -> str:
         """Keeps `data` as an artifact; returns its name, ``<call id>-<name>``, for `Outcome.artifacts`."""

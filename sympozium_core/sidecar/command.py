@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sympozium_core.sidecar.calls import Call
+from sympozium_core.sidecar.calls import MAX_SAID, Call
 from sympozium_core.sidecar.descendants import ENV_CALL, end_group, end_strays, start
 
 OUTPUT = 50 * 1024
@@ -62,6 +62,7 @@ class Capture:
         return self._size > self._limit
 
     def take(self, data: bytes) -> None:
+        self._call.say(data[-MAX_SAID:].decode("utf-8", "replace"))
         if self._size <= self._limit < self._size + len(data):
             self._spill()
         self._keep(data)
@@ -183,7 +184,9 @@ class _Pump:
             left = end - time.monotonic()
             if left <= 0 or self._call.cancelled:
                 return self._dead()
-            self._step(left if self._death >= 0 else min(left, _TICK))
+            unsaid = self._call.unsaid
+            self._step(min(left, _TICK if self._death < 0 else left, left if unsaid is None else unsaid))
+            self._call.speak()
             if self._dead():
                 return True
 

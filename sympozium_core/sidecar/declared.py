@@ -10,6 +10,7 @@ from typing import Any
 
 from sympozium_core.ipc.declared import DeclaredCommand, parse_declared
 from sympozium_core.ipc.fields import Fields
+from sympozium_core.ipc.output import CANCELLED, TOOK_TOO_LONG, content_of
 from sympozium_core.names import ENV_WORKSPACE
 from sympozium_core.sidecar.calls import Call, Outcome
 from sympozium_core.sidecar.command import Command, Finished, run_command
@@ -18,9 +19,11 @@ from sympozium_core.sidecar.definition import BadArguments, Handler
 TIMEOUT = 120.0
 
 
-def load_declared(path: Path) -> list[Handler]:
-    """Handlers for the tools in a JSON file ``{"tools": […]}``. Raises ProtocolError, OSError or ValueError."""
-    fields = Fields(json.loads(path.read_text("utf-8")), path.name)
+def load_declared(tools: str) -> list[Handler]:
+    """Handlers for the tools in JSON, ``{"tools": […]}``, or in the file of that name. Raises ProtocolError, OSError or ValueError."""
+    inline = tools.lstrip().startswith("{")
+    text, where = (tools, "tools") if inline else (Path(tools).read_text("utf-8"), Path(tools).name)
+    fields = Fields(json.loads(text), where)
     return [declared_handler(parse_declared(item)) for item in fields.objects("tools", 128, required=True)]
 
 
@@ -48,14 +51,10 @@ def declared_handler(declared: DeclaredCommand, environment: Mapping[str, str] |
 
 def outcome_of_command(done: Finished) -> Outcome:
     """Standard output, and standard error under a heading of its own; the timeout of a command is the status of its call."""
-    content = done.stdout
-    if done.stderr:
-        content += ("" if not content or content.endswith("\n") else "\n") + "[stderr]\n" + done.stderr
-    status = "ok"
+    status, note = "ok", ""
     if done.timed_out:
-        status = "timeout"
-        content += ("" if not content or content.endswith("\n") else "\n") + "[The command took too long and was ended.]"
+        status, note = "timeout", TOOK_TOO_LONG
     elif done.cancelled:
-        status = "error"
-        content += ("" if not content or content.endswith("\n") else "\n") + "[The command was cancelled.]"
+        status, note = "error", CANCELLED
+    content = content_of(done.stdout, done.stderr, note)
     return Outcome(content, status, done.exit_code, done.truncated, done.artifacts)

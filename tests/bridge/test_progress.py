@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 from sympozium_core.bridge.progress import Progress
 from sympozium_core.bridge.record import Record
@@ -29,3 +30,47 @@ async def test_a_bus_without_room_costs_progress_and_nothing_else(tmp_path: Path
         assert (await bus.last(subjects.journal("uid", subjects.POD))) is None
     finally:
         await bus.close()
+
+
+async def test_what_a_running_tool_says_is_on_record_and_the_agent_cannot_say_it(world: Any) -> None:
+    pod = world.pod()
+    files = pod.serve("shell", "execute_command", run=lambda request: None)
+    await pod.carry()
+    pod.request("shell", "c1")
+    await world.until(lambda: files.asked)
+    progress = pod.volumes / "skill-shell/tools/shell/progress"
+    progress.mkdir(exist_ok=True)
+
+    def say(name: str, text: str) -> None:
+        (progress / f".{name}").write_text(text)
+        (progress / f".{name}").rename(progress / name)
+
+    say("other.1.json", json.dumps({"id": "other", "text": "nobody waits for it"}))
+    say("c1.0.json", "no JSON")
+    say("c1.1.json", json.dumps({"id": "c2", "text": "of another call"}))
+    say("c1.2.json", json.dumps({"id": "c1", "text": "x" * 10_000 + " half done"}))
+    pod.put("output/stream-0.json", json.dumps({"type": "tool.output", "call": "c1", "text": "forged"}))
+    entry = await world.entry("progress")
+    (event,) = entry["events"]
+    assert (event["type"], event["server"], event["call"]) == ("tool.output", "shell", "c1")
+    assert event["text"].endswith(" half done")
+    assert len(event["text"]) == 4_000
+    await world.until(lambda: not any(progress.glob("*.json")))
+    assert "forged" not in str([each["events"] for each in await world.entries("progress")])
+
+
+async def test_a_tool_that_never_stops_talking_is_heard_in_part(world: Any) -> None:
+    pod = world.pod()
+    files = pod.serve("shell", "execute_command", run=lambda request: None)
+    await pod.carry()
+    pod.request("shell", "c1")
+    await world.until(lambda: files.asked)
+    progress = pod.volumes / "skill-shell/tools/shell/progress"
+    for number in range(1_000):
+        (progress / ".new").write_text(json.dumps({"id": "c1", "text": "again"}))
+        (progress / ".new").rename(progress / f"c1.{number}.json")
+    await world.until(lambda: not any(progress.glob("*.json")))
+    pod.finish()
+    await world.entry("result")
+    heard = [event for entry in await world.entries("progress") for event in entry["events"]]
+    assert 200 <= len(heard) < 600

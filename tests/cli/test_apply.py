@@ -138,3 +138,18 @@ def test_the_samples_are_accepted(alone: Any) -> None:
     done = alone("apply", "-f", str(SAMPLES))
     assert done.out.count(" created") == len(done.out.splitlines()) >= 4
     assert "not found" not in done.err
+
+
+def test_a_skill_folder_is_applied_as_the_skill_pack_that_it_is(cli: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "pdf-forms"
+    (folder / "references").mkdir(parents=True)
+    (folder / "SKILL.md").write_text("---\nname: pdf-forms\ndescription: Fill PDF forms.\n---\n\n# Forms\n")
+    (folder / "references" / "fields.md").write_text("names of fields")
+    assert cli("apply", "-f", str(folder)).out == "skillpack/pdf-forms created\n"
+    assert cli("apply", "-f", str(folder)).out == "skillpack/pdf-forms unchanged\n"
+    (skill,) = cli("get", "skillpack", "pdf-forms", "-o", "json").json["spec"]["skills"]
+    assert skill["files"] == {"references/fields.md": "names of fields"}
+    (folder / "SKILL.md").write_text("# Forms\n")
+    refused = cli("apply", "-f", str(folder), code=None)
+    assert refused.code != 0
+    assert "pdf-forms/SKILL.md: has no front matter (begin with three lines" in refused.err

@@ -15,8 +15,9 @@ PAGES = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
     ROOT / "changes/README.md",
-    *sorted((ROOT / "docs").rglob("*.md")),
+    *(page for page in sorted((ROOT / "docs").rglob("*.md")) if page.name != "SKILL.md"),
 ]
+"""Instructions for models are part of an example, and no page."""
 
 ON_A_CLUSTER, NOT_RUN = "on a cluster", "not run"
 _MARKER = re.compile(r"<!-- (?P<kind>[a-z ]+?)(?:: (?P<value>.+))? -->")

@@ -24,6 +24,7 @@ from sympozium_core.ipc.protocol import (
     parse_manifest,
     parse_run_result,
     parse_stream_event,
+    parse_tool_progress,
     parse_tool_request,
     parse_tool_result,
 )
@@ -35,6 +36,7 @@ SCHEMAS = Path(next(iter(sympozium_core.ipc.__path__))) / "schemas"
 PARSERS: dict[str, Callable[[Any, str], Any]] = {
     "tool-request": parse_tool_request,
     "tool-result": parse_tool_result,
+    "tool-progress": parse_tool_progress,
     "manifest": parse_manifest,
     "result": parse_run_result,
     "stream": parse_stream_event,
@@ -46,6 +48,7 @@ PARSERS: dict[str, Callable[[Any, str], Any]] = {
 EXAMPLES: dict[str, dict[str, Any]] = {
     "tool-request": {"id": "c1", "tool": "t", "arguments": {"a": 1}, "deadline": 1.5, "trace": "00-1", "argv": ["ls"]},
     "tool-result": {"id": "c1", "status": "ok", "content": "x", "exitCode": 1, "truncated": True, "artifacts": ["a.txt"]},
+    "tool-progress": {"id": "c1", "text": "half"},
     "manifest": {
         "version": 1,
         "tools": [{"name": "t", "description": "d", "parameters": {"type": "object", "properties": {}}}],

@@ -49,7 +49,19 @@ PARTS: Mapping[str, Part] = {
     ),
     "install": Part(NODE, ("install", "install_by_others", "install_own_nats")),
     "runs": Part(
-        GVISOR, ("story", "approvals", "attacks", "hooks", "red_team", "skill_rights", "tenancy", "kernel_sandbox", "burst")
+        GVISOR,
+        (
+            "story",
+            "approvals",
+            "attacks",
+            "hooks",
+            "red_team",
+            "skill_rights",
+            "skill_code",
+            "tenancy",
+            "kernel_sandbox",
+            "burst",
+        ),
     ),
     "node": Part(GVISOR, ("machine_node", "sandbox_kubernetes")),
     "machine": Part(GVISOR, ("machine", "machine_control_plane", "machine_webhook")),

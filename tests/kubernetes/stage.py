@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
 
@@ -40,6 +41,7 @@ from sympozium_core.planning.factory import build_run
 from sympozium_core.planning.inputs import SandboxFacts
 from sympozium_core.processes.plugins import IN_IMAGES, make_directory
 from sympozium_core.processes.runs import OnCluster, Parts, carry_out_runs
+from sympozium_core.processes.skill_archives import SkillArchives
 from sympozium_core.processes.tool_servers import OnThisCluster
 from sympozium_core.reconcile.informer import Informer
 from sympozium_core.registry.record import Record
@@ -160,6 +162,8 @@ class Stage:
     def __init__(self, cluster: Counting, bus: EmbeddedBus, namespace: str, path: Path) -> None:
         self.cluster, self.bus, self.namespace, self._path = cluster, bus, namespace, path
         self.sandbox = PlayedSandbox()
+        self.archives = SkillArchives(frozenset((("sympozium-skill-shell", version("sympozium-skill-shell")),)))
+        """Of an image that has the shell."""
 
     @asynccontextmanager
     async def controller(self) -> AsyncIterator[None]:
@@ -174,14 +178,14 @@ class Stage:
             bus=self.bus,
             plans=Plans(self.bus),
             pods=PlayedPods(self.sandbox),
-            directory=make_directory(self.cluster, record, facts, relay, IN_IMAGES),
+            directory=make_directory(self.cluster, record, facts, relay, IN_IMAGES, self.archives),
             relay=relay,
             providers=None,
             data_dir=self._path,
             clock=SystemClock(),
             settings=ControllerSettings(stop_grace=0.5),
             tool_host=OnThisCluster(names.SYSTEM_NAMESPACE, "registry.example/skill:1"),
-            on_cluster=OnCluster(BUS, self.cluster.create_subresource),
+            on_cluster=OnCluster(BUS, self.cluster.create_subresource, self.archives),
         )
         async with carry_out_runs(parts):
             yield

@@ -13,6 +13,9 @@ import tempfile
 import venv
 from pathlib import Path
 
+from tests.package.processes import run
+from tests.package.third_party import ThirdParty
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("providers", "skills", "plugins", "channels")
 
@@ -31,13 +34,6 @@ def build(target: Path) -> list[Path]:
         wheels += [file for file in made if file.suffix == ".whl"]
         assert any(file.name.endswith(".tar.gz") for file in made), f"no sdist of {package}"
     return wheels
-
-
-def run(command: list[str], **options: object) -> str:
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=600, **options)  # type: ignore[call-overload]
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)}\nended with {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
-    return str(done.stdout)
 
 
 def main() -> None:
@@ -61,6 +57,7 @@ def main() -> None:
         assert len({entry["distribution"] for entry in listed}) == len(wheels) - 1, "a package has no entry point"
         print(f"{len(listed)} plugins load from wheels")
         foreign_plugin(Path(scratch), python, sympozium, environment)
+        ThirdParty(Path(scratch), python, environment).work()
         one_liner(Path(scratch), dist)
         print(run([sympozium, "demo"], env=environment, cwd=scratch).strip().splitlines()[-1])
 

@@ -34,6 +34,8 @@ class Case(NamedTuple):
     one: dict[str, Any]
     other: dict[str, Any]
     run: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    sidecar: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    """What the run's skill asks for besides."""
 
 
 def gate(tool: str, action: str) -> dict[str, Any]:
@@ -57,6 +59,7 @@ CASES: dict[str, Case] = {
     "sandboxPolicy.maxCPU": Case({}, {"sandboxPolicy": {"maxCPU": "250m"}}),
     "sandboxPolicy.maxMemory": Case({}, {"sandboxPolicy": {"maxMemory": "64Mi"}}),
     "sandboxPolicy.allowHostMounts": Case({}, {"sandboxPolicy": {"allowHostMounts": True}}),
+    "sandboxPolicy.hostAccess": Case({}, {"sandboxPolicy": {"hostAccess": ["tool"]}}, {}, {"hostAccess": {"runAsRoot": True}}),
     "sandboxPolicy.agentSandboxPolicy.required": Case(
         {"sandboxPolicy": {"agentSandboxPolicy": KERNEL}}, {"sandboxPolicy": {"agentSandboxPolicy": {**KERNEL, "required": True}}}
     ),
@@ -144,9 +147,12 @@ def outcome(inputs: Callable[..., Any], a_skill: Callable[..., Any], cluster: Sa
     one promise."""
     leaky = replace(cluster, promises=cluster.promises - {"processes"})
 
-    def became(policy: Mapping[str, Any], run: Mapping[str, Any]) -> str:
+    def became(policy: Mapping[str, Any], run: Mapping[str, Any], sidecar: Mapping[str, Any] | None = None) -> str:
         given = inputs(
-            run=dict(run), policy=normal({"template": "Permissive", **policy}), sandbox=leaky, skills=(a_skill("tool", IMAGE),)
+            run=dict(run),
+            policy=normal({"template": "Permissive", **policy}),
+            sandbox=leaky,
+            skills=(a_skill("tool", {**IMAGE, **(sidecar or {})}),),
         )
         refusals = [str(cause) for cause in review_run(given.run, given.instance, given.policy, given.sandbox)]
         try:
@@ -161,7 +167,7 @@ def outcome(inputs: Callable[..., Any], a_skill: Callable[..., Any], cluster: Sa
 @pytest.mark.parametrize("field", CASES)
 def test_a_field_acts(outcome: Callable[..., str], field: str) -> None:
     case = CASES[field]
-    assert outcome(case.one, case.run) != outcome(case.other, case.run)
+    assert outcome(case.one, case.run, case.sidecar) != outcome(case.other, case.run, case.sidecar)
 
 
 @pytest.mark.parametrize("gate", ["sub-agents", "browser-automation"])

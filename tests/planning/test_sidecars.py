@@ -95,15 +95,6 @@ def test_what_a_runtime_lacks_is_refused(
 
 
 @pytest.mark.parametrize(
-    "access", [{"enabled": True}, {"hostNetwork": True}, {"mounts": [{"hostPath": "/", "mountPath": "/host"}]}]
-)
-def test_no_run_touches_its_node(inputs: Make, cluster: SandboxFacts, a_skill: Skill, access: dict[str, Any]) -> None:
-    with pytest.raises(Refused, match="hostAccess"):
-        make_plan(inputs(skills=(a_skill("probe", {"hostAccess": access}),), sandbox=cluster))
-    make_plan(inputs(skills=(a_skill("probe", {"hostAccess": {"enabled": False}}),), sandbox=cluster))
-
-
-@pytest.mark.parametrize(
     ("image", "allowed", "admitted"),
     [
         ("ghcr.io/acme/tool:1", ["ghcr.io/acme"], True),

@@ -85,6 +85,8 @@ async def start(context: RunContext, run: Object) -> Result | None:
     await hooks.settle(context, run)
     if context.network is not None:
         await context.network.ensure(plan.pod)
+    if context.code is not None:
+        await context.code.ensure(run, plan.pod)
     await identity.ensure(context, run, plan)
     announced = context.journals.say(uid, {"type": "attempt", "attempt": attempt, "pod": pod})
     # The new bridge is believed by what the cache says.

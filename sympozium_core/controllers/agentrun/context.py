@@ -29,6 +29,7 @@ from sympozium_core.resources.kinds import AGENT_RUN
 from sympozium_core.settings import ControllerSettings
 
 if TYPE_CHECKING:
+    from sympozium_core.controllers.agentrun.code import SkillCode
     from sympozium_core.controllers.tool_approvals import ToolApprovals
 
 INDEX_UID, INDEX_POD, INDEX_STAGE, INDEX_INSTANCE = "uid", "pod", "stage", "instance"
@@ -95,6 +96,8 @@ class RunContext:
     """There is one user, who has nobody else to ask."""
     network: NetworkProfiles | None = None
     """None where the runtime itself keeps pods off the network."""
+    code: SkillCode | None = None
+    """None where containers are programs of this machine."""
     left_alone: set[str] = field(default_factory=set)
     """UIDs of the runs that this process does not carry out. A command that holds the data directory for its own run leaves those that it
     finds there as they are: it would be gone before they have ended."""

@@ -46,7 +46,7 @@ def _container(pod_id: str, container: Container, plan: PodPlan, bus: Bus, setti
         "imagePullPolicy": settings.pull_policy,
         "env": [*_variables(pod_id, container, plan, bus)],
         "resources": _resources(container),
-        "securityContext": security.of_container(),
+        "securityContext": security.of_container(container.host),
         # What its status says of a failure: the end of what it wrote, 2 KiB at most.
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": volumes.mounts(container, plan),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sympozium_core.contracts.cluster import Object
+from sympozium_core.contracts.plan import HostAccess
 
 UID = 1000
 """Of every process of a run, and the group of its volumes."""
@@ -19,9 +20,15 @@ def of_pod() -> Object:
     }
 
 
-def of_container() -> Object:
-    return {
+def of_container(host: HostAccess | None = None) -> Object:
+    """`host` is what a policy lets this one container have of its node; a namespace that enforces Pod Security refuses its pod."""
+    found: Object = {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
+    if host is not None and host.run_as_root:
+        found |= {"runAsUser": 0, "runAsNonRoot": False}
+    if host is not None and host.privileged:
+        found |= {"privileged": True, "allowPrivilegeEscalation": True, "capabilities": {}}
+    return found

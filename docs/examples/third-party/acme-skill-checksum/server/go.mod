@@ -1,0 +1,3 @@
+module acme.example/checksum-server
+
+go 1.22

@@ -1,0 +1,54 @@
+"""Where a Python skill's code comes from in a pod: the image of Python skills has it, or it is brought as an archive, or neither will do."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from sympozium_core import names
+from sympozium_core.errors import Permanent
+from sympozium_core.planning.inputs import SkillSource
+from sympozium_core.registry.archive import Archive, archive_of, is_listed, read_list
+
+
+class SkillArchives:
+    """Each archive is made once: a process knows its packages as they were when they were first needed. Safe to call from several threads."""
+
+    def __init__(self, in_image: frozenset[tuple[str, str]] = frozenset()) -> None:
+        """`in_image` are the distributions of which the image has the code, with their versions."""
+        self._in_image = in_image
+        self._made: dict[str, Archive | Permanent] = {}
+        self._lock = threading.Lock()
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> SkillArchives:
+        listed = environment.get(names.ENV_SKILL_IMAGE_LIST)
+        return cls(read_list(Path(listed)) if listed else frozenset())
+
+    def place(self, skill: SkillSource) -> SkillSource:
+        """The skill with `code` or `problem` said. A package that cannot be brought leaves its skill to the image that its pack names."""
+        if not skill.module or is_listed(skill.module, self._in_image):
+            return skill
+        made = self._archive(skill.module)
+        if isinstance(made, Archive):
+            return replace(skill, code=made.sha256)
+        return replace(skill, module="") if skill.sidecar.get("image") else replace(skill, problem=str(made))
+
+    def data(self, digest: str) -> bytes | None:
+        """The archive with that digest, if it was made here."""
+        with self._lock:
+            return next(
+                (made.data for made in self._made.values() if isinstance(made, Archive) and made.sha256 == digest), None
+            )
+
+    def _archive(self, module: str) -> Archive | Permanent:
+        with self._lock:
+            if module not in self._made:
+                try:
+                    self._made[module] = archive_of(module)
+                except Permanent as error:
+                    self._made[module] = error
+            return self._made[module]
