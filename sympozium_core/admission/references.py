@@ -50,22 +50,38 @@ class AttachedSkill:
 
 
 @dataclass(frozen=True)
+class UsedAccount:
+    """A ServiceAccount of the object's own namespace, as which something of the object's will run."""
+
+    account: str
+    recipient: str
+    path: Path = field(compare=False)
+
+
+@dataclass(frozen=True)
 class References:
     secrets: tuple[SecretReference, ...] = ()
     rights: tuple[DeclaredRights, ...] = ()
     skills: tuple[AttachedSkill, ...] = ()
+    accounts: tuple[UsedAccount, ...] = ()
 
     def beyond(self, old: References) -> References:
         """What `old` has not."""
         return References(
-            _beyond(self.secrets, old.secrets), _beyond(self.rights, old.rights), _beyond(self.skills, old.skills)
+            _beyond(self.secrets, old.secrets),
+            _beyond(self.rights, old.rights),
+            _beyond(self.skills, old.skills),
+            _beyond(self.accounts, old.accounts),
         )
 
 
 def references(kind: ResourceType, spec: Spec) -> References:
     """Of a spec in normal form. A run's model is none of it: see `run_model`."""
     return References(
-        tuple(found for found in _secrets(kind, spec) if found.secret), tuple(_rights(kind, spec)), tuple(_skills(kind, spec))
+        tuple(found for found in _secrets(kind, spec) if found.secret),
+        tuple(_rights(kind, spec)),
+        tuple(_skills(kind, spec)),
+        tuple(_accounts(kind, spec)),
     )
 
 
@@ -159,6 +175,12 @@ def _lifecycles(kind: ResourceType, spec: Spec) -> Iterator[tuple[Path, Mapping[
             yield ("personas", index), persona.get("lifecycle")
 
 
+def _accounts(kind: ResourceType, spec: Spec) -> Iterator[UsedAccount]:
+    deployment = spec.get("deployment") or {} if kind == MCP_SERVER else {}
+    if account := deployment.get("serviceAccountName"):
+        yield UsedAccount(account, _json(deployment), ("spec", "deployment", "serviceAccountName"))
+
+
 def _skills(kind: ResourceType, spec: Spec) -> Iterator[AttachedSkill]:
     if kind in (SYMPOZIUM_INSTANCE, AGENT_RUN):
         for index, reference in enumerate(spec.get("skills") or []):
@@ -176,7 +198,7 @@ def _attached(name: str, parameters: Mapping[str, str] | None, place: Path) -> A
     return AttachedSkill(name.removeprefix(LEGACY_PREFIX), _json(parameters or {}), place)
 
 
-_R = TypeVar("_R", SecretReference, DeclaredRights, AttachedSkill)
+_R = TypeVar("_R", SecretReference, DeclaredRights, AttachedSkill, UsedAccount)
 
 
 def _beyond(new: Iterable[_R], old: Iterable[_R]) -> tuple[_R, ...]:

@@ -101,7 +101,8 @@ class ToolProcesses:
             return Deployed(False, "Crashed", failed.message)
         found = found or await self._start(key, server, wanted, environment)
         if await self._listens(found):
-            return Deployed(True, "Running", f"process {found.process.pid} of this machine", found.place.url)
+            address = "" if found.place.socket else found.place.url
+            return Deployed(True, "Running", f"process {found.process.pid} of this machine", address)
         if not found.alive:
             self._note_end(key, found, wanted)
             return Deployed(False, "Crashed", self._failed[key].message)

@@ -102,6 +102,36 @@ def test_it_is_told_whether_argv_is_looked_at() -> None:
     assert not condition("['x'].exists(argv, argv == args.x)").uses_argv
 
 
+ANNOTATIONS = {"readOnly": True, "destructive": False, "idempotent": True, "openWorld": False}
+
+
+@pytest.mark.parametrize(
+    ("source", "annotations", "answer"),
+    [
+        ("annotations.readOnly", ANNOTATIONS, True),
+        ("annotations.destructive || annotations.openWorld", ANNOTATIONS, False),
+        ("annotations['readOnly'] && args.x == 1", ANNOTATIONS, True),
+        ("annotations.readOnly", None, None),
+        ("args.x == 1 || annotations.readOnly", None, None),
+        ("annotations.unheardOf", ANNOTATIONS, None),
+        ("has(annotations.unheardOf)", ANNOTATIONS, False),
+        ("annotations.readOnly || argv[0] == 'ls'", ANNOTATIONS, None),
+        ("args.x == 1", None, True),
+    ],
+)
+def test_what_a_server_says_of_its_tool(source: str, annotations: dict[str, bool] | None, answer: bool | None) -> None:
+    assert condition(source).holds(Facts("gh_get", "mcp", {"x": 1}, None, annotations)) is answer
+
+
+def test_it_is_told_whether_annotations_are_looked_at() -> None:
+    assert condition("annotations.readOnly").uses_annotations
+    assert not condition("args.annotations == 'x'").uses_annotations
+    both = condition("annotations.readOnly && argv[0] == 'ls'")
+    assert both.uses_annotations
+    assert both.uses_argv
+    assert not condition("annotations.readOnly").uses_argv
+
+
 def test_constants() -> None:
     assert constant("1 == 1") is True
     assert constant("'a' == 'b'") is False

@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import json
 import os
+import signal
 import sys
 import threading
 from collections.abc import Coroutine, Mapping
@@ -44,6 +45,8 @@ class Loop:
 
 
 def serve() -> None:
+    # The first process of a container has no other way to end before its run is known.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     servers = [server_from_told(each) for each in json.loads(os.environ.get(ENV_MCP_SERVERS) or "[]")]
     ipc = os.environ.get(ENV_IPC) or "/ipc"
     place = _place(ipc) if servers else {}
