@@ -21,6 +21,7 @@ sympozium-provider-replay
 sympozium-sandbox-bubblewrap
 sympozium-sandbox-kubernetes
 sympozium-sandbox-process
+sympozium-skill-mcp
 sympozium-skill-shell
 "
 

@@ -29,6 +29,10 @@ LABEL_POD = f"{GROUP}/pod"
 LABEL_NETWORK = f"{GROUP}/network"
 LABEL_MEMORY = f"{GROUP}/memory"
 COMPONENT_RUN = "agent-run"
+# On the pods of MCP servers that are run on a cluster, and what is made for them, with what each was made of.
+LABEL_MCP_SERVER = f"{GROUP}/mcp-server"
+COMPONENT_MCP_SERVER = "mcp-server"
+ANNOTATION_MADE_OF = f"{GROUP}/made-of"
 # Of the pods of the event bus (app.kubernetes.io/component), written by the installation; selected by the NetworkPolicies of runs.
 COMPONENT_NATS = "nats"
 # On a NetworkPolicy: what it was made of, as JSON, so that it can be made again when the API server's addresses change.
@@ -93,6 +97,7 @@ GROUP_SANDBOXES = "sympozium.sandboxes"
 GROUP_MEMORIES = "sympozium.memories"
 GROUP_SKILLS = "sympozium.skills"
 GROUP_HARNESSES = "sympozium.harnesses"
+GROUP_MCP_CLIENTS = "sympozium.mcp_clients"
 GROUP_HOOKS = "sympozium.hooks"
 GROUP_BRIDGE_HOOKS = "sympozium.hooks.bridge"
 
@@ -165,6 +170,8 @@ CONTROL_SERVER = "control"
 """The tool server of what an agent asks of the control plane itself."""
 CORE_SERVERS = (NATIVE_SERVER, GATEWAY_SERVER, CONTROL_SERVER)
 """Names that no skill can have. What these serve is not another's to take, in this order."""
+MCP_SERVER = "mcp"
+"""The tool server that speaks MCP to all of a run's MCP servers, and the skill whose package serves it."""
 
 CODE_FOLDER, CODE_ARCHIVE = "/opt/sympozium/code", "code.zip"
 """Where a sidecar finds the archive with its program, where that is not in its image."""
@@ -182,6 +189,9 @@ ENV_WORKSPACE = "SYMPOZIUM_WORKSPACE"  # default /workspace
 ENV_SECRET = "SYMPOZIUM_SECRET"  # a sidecar's: the folder with the keys of its Secret; default where its SkillPack says
 ENV_SKILLS = "SYMPOZIUM_SKILLS"  # default /skills
 ENV_TMP = "SYMPOZIUM_TMP"  # default /tmp
+
+# Of the sidecar that speaks MCP: its servers, as `contracts.mcp.told` has them.
+ENV_MCP_SERVERS = "SYMPOZIUM_MCP_SERVERS"
 
 # The bridge's own.
 ENV_VOLUMES = "SYMPOZIUM_VOLUMES"  # folder with one volume a container, by container name: agent/, skill-shell/

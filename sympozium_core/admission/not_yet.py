@@ -13,18 +13,21 @@ from sympozium_core.contracts.sandbox import Feature
 _KINDS: Mapping[str, str] = {
     "SympoziumSchedule": "schedules do not fire in this version",
     "PersonaPack": "persona packs make nothing in this version",
-    "MCPServer": "MCP servers are not started or asked in this version",
 }
 _FIELDS: Mapping[str, Mapping[str, str]] = {
     "SympoziumInstance": {
         "channels": "channels are not available in this version: nothing is connected",
-        "mcpServers": "MCP servers are not available in this version: runs have none of their tools",
         "memory": "memory is not available in this version: runs start with none",
         "observability": "telemetry export is not available in this version: nothing is exported",
         "webEndpoint": "web endpoints are not available in this version: nothing is exposed",
         "imagePullSecrets": "runs pull no images here",
         "agents.default.subagents": "runs that start runs are not available in this version",
         "agents.default.sandbox.image": "commands run in the sidecar of a skill, whose image counts",
+    },
+    "SkillPack": {
+        "runtimeRequirements": "what a run gets is said by the run, its instance and its policy",
+        "sidecar.ports": "nothing reaches a port of a run's pod in this version",
+        "sidecar.requiresServer": "server runs (web endpoints) are not available in this version: runs with this skill are refused",
     },
     "SympoziumPolicy": {
         "sandboxPolicy.defaultImage": "commands run in the sidecar of a skill, whose image counts",

@@ -50,22 +50,38 @@ class AttachedSkill:
 
 
 @dataclass(frozen=True)
+class UsedAccount:
+    """A ServiceAccount of the object's own namespace, as which something of the object's will run."""
+
+    account: str
+    recipient: str
+    path: Path = field(compare=False)
+
+
+@dataclass(frozen=True)
 class References:
     secrets: tuple[SecretReference, ...] = ()
     rights: tuple[DeclaredRights, ...] = ()
     skills: tuple[AttachedSkill, ...] = ()
+    accounts: tuple[UsedAccount, ...] = ()
 
     def beyond(self, old: References) -> References:
         """What `old` has not."""
         return References(
-            _beyond(self.secrets, old.secrets), _beyond(self.rights, old.rights), _beyond(self.skills, old.skills)
+            _beyond(self.secrets, old.secrets),
+            _beyond(self.rights, old.rights),
+            _beyond(self.skills, old.skills),
+            _beyond(self.accounts, old.accounts),
         )
 
 
 def references(kind: ResourceType, spec: Spec) -> References:
     """Of a spec in normal form. A run's model is none of it: see `run_model`."""
     return References(
-        tuple(found for found in _secrets(kind, spec) if found.secret), tuple(_rights(kind, spec)), tuple(_skills(kind, spec))
+        tuple(found for found in _secrets(kind, spec) if found.secret),
+        tuple(_rights(kind, spec)),
+        tuple(_skills(kind, spec)),
+        tuple(_accounts(kind, spec)),
     )
 
 
@@ -96,10 +112,7 @@ def _secrets(kind: ResourceType, spec: Spec) -> Iterator[SecretReference]:
             name = ((variable.get("valueFrom") or {}).get("secretKeyRef") or {}).get("name") or ""
             yield SecretReference(name, _json(sidecar), ("spec", "sidecar", "env", index, "valueFrom", "secretKeyRef", "name"))
     elif kind == MCP_SERVER:
-        deployment = spec.get("deployment") or {}
-        for index, reference in enumerate(deployment.get("secretRefs") or []):
-            place: Path = ("spec", "deployment", "secretRefs", index, "name")
-            yield SecretReference(reference["name"], _json(deployment), place)
+        yield from _tool_server_secrets(spec)
     if kind in (SYMPOZIUM_INSTANCE, AGENT_RUN):
         for index, reference in enumerate(spec.get("imagePullSecrets") or []):
             yield SecretReference(reference.get("name") or "", "pull", ("spec", "imagePullSecrets", index, "name"))
@@ -118,6 +131,20 @@ def _instance_secrets(spec: Spec) -> Iterator[SecretReference]:
     yield SecretReference(telemetry.get("headersSecretRef") or "", _json(telemetry.get("otlpEndpoint")), place)
     web = spec.get("webEndpoint") or {}
     yield SecretReference(web.get("authSecretRef") or "", _json(web.get("hostname")), ("spec", "webEndpoint", "authSecretRef"))
+
+
+def _tool_server_secrets(spec: Spec) -> Iterator[SecretReference]:
+    """A header goes to the address, or to what is run in its place."""
+    deployment = spec.get("deployment") or {}
+    for index, reference in enumerate(deployment.get("secretRefs") or []):
+        place: Path = ("spec", "deployment", "secretRefs", index, "name")
+        yield SecretReference(reference["name"], _json(deployment), place)
+    for index, header in enumerate(spec.get("headers") or []):
+        source = (header.get("valueFrom") or {}).get("secretKeyRef") or {}
+        recipient = _json([spec.get("url"), deployment, header["name"], source.get("key")])
+        yield SecretReference(
+            source.get("name") or "", recipient, ("spec", "headers", index, "valueFrom", "secretKeyRef", "name")
+        )
 
 
 def _keys(spec: Spec, base_url: str | None) -> Iterator[SecretReference]:
@@ -148,6 +175,12 @@ def _lifecycles(kind: ResourceType, spec: Spec) -> Iterator[tuple[Path, Mapping[
             yield ("personas", index), persona.get("lifecycle")
 
 
+def _accounts(kind: ResourceType, spec: Spec) -> Iterator[UsedAccount]:
+    deployment = spec.get("deployment") or {} if kind == MCP_SERVER else {}
+    if account := deployment.get("serviceAccountName"):
+        yield UsedAccount(account, _json(deployment), ("spec", "deployment", "serviceAccountName"))
+
+
 def _skills(kind: ResourceType, spec: Spec) -> Iterator[AttachedSkill]:
     if kind in (SYMPOZIUM_INSTANCE, AGENT_RUN):
         for index, reference in enumerate(spec.get("skills") or []):
@@ -165,7 +198,7 @@ def _attached(name: str, parameters: Mapping[str, str] | None, place: Path) -> A
     return AttachedSkill(name.removeprefix(LEGACY_PREFIX), _json(parameters or {}), place)
 
 
-_R = TypeVar("_R", SecretReference, DeclaredRights, AttachedSkill)
+_R = TypeVar("_R", SecretReference, DeclaredRights, AttachedSkill, UsedAccount)
 
 
 def _beyond(new: Iterable[_R], old: Iterable[_R]) -> tuple[_R, ...]:

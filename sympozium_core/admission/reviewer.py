@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympozium_core.admission import agentrun, instance, rights, skillpack, toolapproval, urls
+from sympozium_core.admission import agentrun, instance, mcpserver, rights, skillpack, toolapproval, urls
 from sympozium_core.admission.lookup import Lookup, Rights
 from sympozium_core.admission.not_yet import not_yet
 from sympozium_core.admission.references import References, references
@@ -13,7 +13,14 @@ from sympozium_core.contracts.cluster import Invalid, Review, Verdict
 from sympozium_core.errors import Cause
 from sympozium_core.names import GROUP, SYSTEM_NAMESPACE
 from sympozium_core.resources import load
-from sympozium_core.resources.kinds import AGENT_RUN, SKILL_PACK, SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY, TOOL_APPROVAL
+from sympozium_core.resources.kinds import (
+    AGENT_RUN,
+    MCP_SERVER,
+    SKILL_PACK,
+    SYMPOZIUM_INSTANCE,
+    SYMPOZIUM_POLICY,
+    TOOL_APPROVAL,
+)
 
 CONTROL_PLANE = "system:sympozium:"
 """How the names of the embedded control plane's own users begin."""
@@ -61,6 +68,8 @@ class Reviewer:
     async def _other(self, review: Review, loaded: load.Loaded[Any]) -> Verdict:
         normal = loaded.normal
         causes = skillpack.causes(normal) if review.kind == SKILL_PACK else []
+        if review.kind == MCP_SERVER:
+            causes += mcpserver.causes(normal, (await self._lookup.sandbox()).features)
         if review.kind == SYMPOZIUM_POLICY and review.namespace != SYSTEM_NAMESPACE and normal["spec"].get("mandatory"):
             causes.append(_NOT_AT_HOME)
         sandbox = await self._lookup.sandbox()
@@ -84,7 +93,11 @@ class Reviewer:
 
     def _status(self, review: Review) -> Verdict:
         """Only the control plane says what became of a run, or of a question: a status that others may write proves nothing."""
-        instead = {AGENT_RUN: "set spec.cancel to stop a run", TOOL_APPROVAL: "set spec.decision to decide"}
+        instead = {
+            AGENT_RUN: "set spec.cancel to stop a run",
+            TOOL_APPROVAL: "set spec.decision to decide",
+            MCP_SERVER: "it is asked again by itself",
+        }
         if review.kind in instead and review.user.name not in self._control_plane:
             message = f"only the controller may write a status of {review.kind.plural}"
             return Verdict(causes=(Cause("status", message, instead[review.kind]),))

@@ -1,7 +1,7 @@
 """No deputy is confused: the control plane does for an object only what its writer may do too.
 
-Whoever refers to a Secret must be allowed to `get` it, whoever declares rights must hold them, and whoever attaches a SkillPack that has
-either needs the verb `use` on it. Asked of the API server for the authenticated user, about what is new in this write alone.
+Whoever refers to a Secret must be allowed to `get` it, whoever declares rights must hold them, whoever attaches a SkillPack that has
+either needs the verb `use` on it, and whoever has something run as a ServiceAccount must be allowed to create pods. Asked of the API server for the authenticated user, about what is new in this write alone.
 
 Rights are held or not as the API server's own escalation check has it (`verbs` x `resources` x `apiGroups`, each covered by what the user
 may do, or the verb `escalate` on roles), but asked one by one by SubjectAccessReview: a dry run of a Role as that user, the other way to ask,
@@ -18,8 +18,8 @@ from itertools import product
 from typing import Any
 
 from sympozium_core.admission.lookup import Access, Lookup, Rights
-from sympozium_core.admission.references import AttachedSkill, DeclaredRights, References, SecretReference
-from sympozium_core.contracts.builtin_kinds import CLUSTER_ROLE, ROLE, SECRET
+from sympozium_core.admission.references import AttachedSkill, DeclaredRights, References, SecretReference, UsedAccount
+from sympozium_core.contracts.builtin_kinds import CLUSTER_ROLE, POD, ROLE, SECRET
 from sympozium_core.contracts.cluster import User, metadata
 from sympozium_core.errors import Cause
 from sympozium_core.names import SYSTEM_NAMESPACE
@@ -79,13 +79,14 @@ async def review(writer: Writer, lookup: Lookup, new: References) -> list[Cause]
     too_much = Cause(
         "spec", "makes more new references, or grants more rights, than can be asked about", "write it in several steps"
     )
-    if len(new.secrets) + len(new.skills) + len(new.rights) > MAX_REFERENCES:
+    if len(new.secrets) + len(new.skills) + len(new.rights) + len(new.accounts) > MAX_REFERENCES:
         return [too_much]
     try:
         async with asyncio.TaskGroup() as group:
             found = [group.create_task(_secret(writer, reference)) for reference in new.secrets]
             found += [group.create_task(_rights(writer, declared)) for declared in new.rights]
             found += [group.create_task(_skill(writer, lookup, attached)) for attached in new.skills]
+            found += [group.create_task(_account(writer, used)) for used in new.accounts]
     except ExceptionGroup as errors:
         if isinstance(errors.exceptions[0], TooMuchToAsk):
             return [too_much]
@@ -107,6 +108,19 @@ async def _readable(writer: Writer, secret: str, place: str) -> list[Cause]:
             place,
             f"{writer.user.name!r} may not get Secret {secret!r} in namespace {writer.namespace!r}, so neither may what refers to it",
             "have somebody write this who may, or be given the verb get on that Secret",
+        )
+    ]
+
+
+async def _account(writer: Writer, used: UsedAccount) -> list[Cause]:
+    """Whoever may create pods may run them as any account of the namespace; so that is what is asked."""
+    if await writer.may(Access("create", POD.group, POD.plural, writer.namespace)):
+        return []
+    return [
+        Cause(
+            writer.place(used.path),
+            f"{writer.user.name!r} may not create pods in namespace {writer.namespace!r}, so neither may what runs as {used.account!r} there",
+            "leave it out, or have somebody write this who may",
         )
     ]
 

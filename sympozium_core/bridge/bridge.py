@@ -18,6 +18,8 @@ from sympozium_core.bridge.assignment import Assignment, Earlier, assignment
 from sympozium_core.bridge.control_server import ControlServer
 from sympozium_core.bridge.credentials import Credentials, Wanted, containers_with_rights
 from sympozium_core.bridge.either_server import EitherServer
+from sympozium_core.bridge.exchange_endpoint import ExchangeEndpoint
+from sympozium_core.bridge.exchange_gate import ExchangeGate
 from sympozium_core.bridge.gate import CALLS_AT_ONCE, Gate
 from sympozium_core.bridge.gateway_server import GatewayServer, tools_of
 from sympozium_core.bridge.model_calls import ModelCalls
@@ -39,7 +41,7 @@ from sympozium_core.errors import Permanent
 from sympozium_core.ipc import layout
 from sympozium_core.ipc.documents import encode
 from sympozium_core.ipc.protocol import ToolDefinition
-from sympozium_core.names import CONTROL_SERVER, GATEWAY_SERVER, Reason
+from sympozium_core.names import CONTROL_SERVER, GATEWAY_SERVER, MCP_SERVER, Reason
 
 AGENT = "agent"
 MANIFEST_SECONDS = 10.0
@@ -92,6 +94,10 @@ async def carry_run(bus: Bus, uid: str, pod: Pod, stopping: Stopping) -> bool:
             unknown = container_name(server.name) in own_images
             servers[server.name] = EitherServer(server, volume) if unknown else ToolServer(server.name, volume)
             stack.callback(servers[server.name].close)
+        if isinstance(speaker := servers.get(MCP_SERVER), ToolServer) and given.plan.mcp:
+            exchanges = ExchangeEndpoint(bus, given, ExchangeGate(given.plan.mcp, speaker.under_way.values))
+            stack.push_async_callback(exchanges.close)
+            await exchanges.listen(pod.model_listen, speaker.root)
         run = _Run(bus, given, pod, agent, servers, stopping)
         stack.push_async_callback(run.endpoint.close)
         return await run.carry(control)
@@ -113,7 +119,7 @@ class _Run:
         for server in servers.values():
             if isinstance(server, ToolServer):
                 server.heard = self._progress.tool_output
-        self._review = CallReview(plan.tools, plan.bridge_hooks)
+        self._review = CallReview(plan.tools, plan.bridge_hooks, plan.mcp)
         self._tightening = Tightening(bus, plan.uid, pod.id, self._review)
         calls = ModelCalls(
             bus,

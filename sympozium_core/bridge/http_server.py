@@ -32,6 +32,7 @@ class HttpRequest:
     method: str
     path: str
     """Without the query."""
+    query: str
     headers: Mapping[str, str]
     """Names in lower case; of several with one name, the last."""
     body: bytes
@@ -173,8 +174,8 @@ class HttpServer:
                             raise _TooLarge
                     elif isinstance(event, h11.EndOfMessage) and head is not None:
                         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
-                        path = head.target.decode("latin-1").partition("?")[0]
-                        return HttpRequest(head.method.decode("latin-1"), path, headers, bytes(body))
+                        path, _, query = head.target.decode("latin-1").partition("?")
+                        return HttpRequest(head.method.decode("latin-1"), path, query, headers, bytes(body))
                     else:
                         return None
         return None

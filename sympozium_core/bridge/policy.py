@@ -7,8 +7,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from sympozium_core.contracts.mcp import McpServer, annotations_of
 from sympozium_core.contracts.plan import ToolPolicy, ToolRule
 from sympozium_core.errors import Permanent
+from sympozium_core.names import MCP_SERVER
 
 if TYPE_CHECKING:
     from sympozium_core.call_conditions.examined import ExaminedCall
@@ -27,13 +29,14 @@ def decided(policy: ToolPolicy, tool: str, call: ExaminedCall | None = None) -> 
 class CallReview:
     """Policy and hooks of one run. A policy that was tightened holds from the next decision on."""
 
-    def __init__(self, policy: ToolPolicy, hooks: Sequence[str] = ()) -> None:
-        """`hooks` are entry points (``module:attribute`` or ``module``) as the plan names them; one that cannot be loaded raises Permanent:
+    def __init__(self, policy: ToolPolicy, hooks: Sequence[str] = (), mcp: Sequence[McpServer] = ()) -> None:
+        """`mcp` are the run's MCP servers, of whose tools the annotations are known. `hooks` are entry points (``module:attribute`` or ``module``) as the plan names them; one that cannot be loaded raises Permanent:
         a gate that is missing is no gate."""
         self.policy = policy
         self.max_calls = 2**31 - 1
         """Tool calls that the run may make, where that was tightened."""
         self._conditional = policy.conditional
+        self._mcp = mcp
         self._veto = _gate(hooks) if hooks else None
 
     def narrow(self, policy: ToolPolicy) -> bool:
@@ -46,7 +49,7 @@ class CallReview:
     def decision(self, call: Callable[[], ToolCall], tool: str) -> ToolRule:
         """Whether the call may run, runs when a person approves, or is denied: `because` then says it to the agent. `call` is made only when a
         condition or a hook wants to see it; no hook is asked about what the policy denies, and each may deny what a person would be asked about."""
-        decision = decided(self.policy, tool, _examined(call()) if self._conditional else None)
+        decision = decided(self.policy, tool, self._examined(call()) if self._conditional else None)
         if decision.action == "deny" or self._veto is None:
             return decision
         veto = self._veto(call())
@@ -54,14 +57,14 @@ class CallReview:
 
     def bound_argv(self, call: Callable[[], ToolCall]) -> tuple[str, ...]:
         """The words that an allowed call has to run with, without a shell; empty where it is to run as it is written."""
-        return _examined(call()).bound_argv(self.policy) if self._conditional else ()
+        return self._examined(call()).bound_argv(self.policy) if self._conditional else ()
 
+    def _examined(self, call: ToolCall) -> ExaminedCall:
+        """CEL comes with it, for the runs whose policies have conditions."""
+        from sympozium_core.call_conditions.examined import ExaminedCall
 
-def _examined(call: ToolCall) -> ExaminedCall:
-    """CEL comes with it, for the runs whose policies have conditions."""
-    from sympozium_core.call_conditions.examined import ExaminedCall
-
-    return ExaminedCall(call.tool, call.server, call.arguments)
+        annotations = annotations_of(self._mcp, call.tool).facts() if call.server == MCP_SERVER else None
+        return ExaminedCall(call.tool, call.server, call.arguments, annotations)
 
 
 def _beyond(policy: ToolPolicy, held: ToolPolicy) -> tuple[ToolPolicy, ...]:

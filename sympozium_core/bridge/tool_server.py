@@ -50,6 +50,8 @@ class ToolServer:
         self._progress = f"{self._directory}/{layout.PROGRESS}"
         self._results = f"{self._directory}/{layout.RESULTS}"
         self._waiting: dict[str, asyncio.Future[ToolResult]] = {}
+        self.under_way: dict[str, ToolRequest] = {}
+        """By id: what the gate has let through and the sidecar has not answered."""
         try:
             self.root.make_directory(f"{self._directory}/{layout.REQUESTS}")
         except (OSError, FileRefused) as error:
@@ -73,7 +75,7 @@ class ToolServer:
     async def call(self, request: ToolRequest) -> ToolResult:
         """Runs the call in the sidecar; answers for it when it does not. Raises OSError when its volume is full or gone."""
         answer: asyncio.Future[ToolResult] = asyncio.get_running_loop().create_future()
-        self._waiting[request.id] = answer
+        self._waiting[request.id], self.under_way[request.id] = answer, request
         path = f"{self._directory}/{layout.REQUESTS}/{request.id}.json"
         try:
             self.root.write_json(path, request.to_json())
@@ -85,7 +87,7 @@ class ToolServer:
         except FileRefused as error:
             return ToolResult(request.id, "error", f"{self.name} cannot be reached: {error.what}")
         finally:
-            del self._waiting[request.id]
+            del self._waiting[request.id], self.under_way[request.id]
             # When the agent has its result: it is in a hurry, and nobody else looks at these.
             asyncio.get_running_loop().call_soon(self._forget, path, f"{self._results}/{request.id}.json")
 

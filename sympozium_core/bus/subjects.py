@@ -26,6 +26,10 @@ MODEL = "model"  # gateway: one chat completion, streamed
 REPLAY = "replay"  # gateway: finished answers and tool results of earlier attempts
 ARTIFACT = "artifact"  # gateway: keep these bytes
 FETCH = "fetch"  # gateway: one page, for the tool `fetch_url`
+EXCHANGE = "exchange"  # gateway: one HTTP exchange with an MCP server, streamed
+DISCOVER = (
+    "discover"  # gateway, asked by the controller: what an MCP server has; in the place of the run's UID the server's own
+)
 APPROVE = "approve"  # controller: what a person says of a tool call; waits for it
 CREDENTIALS = "credentials"  # controller: Kubernetes tokens of the sidecars
 APPEND = "append"  # gateway: append to `.pod`; where the bus is NATS, `bus.appending`

@@ -23,7 +23,10 @@ CONNECTIONS = f"{PING}.CONNZ"
 SYSTEM_MAY_SUBSCRIBE = (AUTH, REVOKED, f"{SYSTEM_INBOX}.>")
 SYSTEM_MAY_PUBLISH = (REVOKED, PING, CONNECTIONS, "$SYS.REQ.SERVER.*.KICK", "$SYS.REQ.SERVER.*.RELOAD")
 
-_GATEWAY_ANSWERS = (subjects.MODEL, subjects.REPLAY, subjects.ARTIFACT, subjects.FETCH, subjects.APPEND)
+_GATEWAY_ANSWERS = (
+    *(subjects.MODEL, subjects.REPLAY, subjects.ARTIFACT, subjects.FETCH, subjects.EXCHANGE, subjects.DISCOVER),
+    subjects.APPEND,
+)
 _OBJECTS = f"OBJ_{subjects.BUCKET}"
 _READING = (
     "STREAM.INFO.{}",

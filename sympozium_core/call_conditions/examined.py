@@ -18,8 +18,11 @@ SHOWN = 3
 
 
 class ExaminedCall:
-    def __init__(self, tool: str, server: str, arguments: Mapping[str, Any]) -> None:
-        self.tool, self.server, self.arguments = tool, server, arguments
+    def __init__(
+        self, tool: str, server: str, arguments: Mapping[str, Any], annotations: Mapping[str, bool] | None = None
+    ) -> None:
+        """`annotations` are there for tools of MCP servers, by what the control plane has found out."""
+        self.tool, self.server, self.arguments, self.annotations = tool, server, arguments, annotations
 
     @cached_property
     def argv(self) -> tuple[str, ...] | None:
@@ -27,7 +30,7 @@ class ExaminedCall:
 
     def holds(self, when: str) -> bool | None:
         try:
-            return condition(when).holds(Facts(self.tool, self.server, self.arguments, self.argv))
+            return condition(when).holds(Facts(self.tool, self.server, self.arguments, self.argv, self.annotations))
         except BadCondition:  # not of this version: admission refuses what cannot be compiled
             return None
 

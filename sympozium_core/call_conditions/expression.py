@@ -27,9 +27,11 @@ EXAMPLE = "argv.slice(0, 2) == ['kubectl', 'get']"
 _PLACE = re.compile(r"<input>:(\d+):(\d+): ([^\n]*)")
 _PATTERN = re.compile(r"""\bmatches\(\s*(r?'[^'\\\n]*'|r?"[^"\\\n]*")\s*\)""")
 """A regular expression that is written out, which the library looks at no sooner than a call is."""
+_SOMETIMES = ("argv", "annotations")
+"""What only some calls have."""
 _NUL = "\\u0000"
 """As JSON has it. The library ends a text at its first one, so that what it compares is not what the tool gets."""
-_KNOWN = "known are args, argv, tool and server"
+_KNOWN = "known are args, argv, annotations, tool and server"
 
 
 class BadCondition(ValueError):
@@ -45,23 +47,29 @@ class Facts:
     arguments: Mapping[str, Any]
     argv: Sequence[str] | None
     """None: there is none."""
+    annotations: Mapping[str, bool] | None = None
+    """As `contracts.mcp.Annotations.facts` has them; None: there are none."""
 
 
 class Condition:
     """One compiled expression."""
 
-    def __init__(self, program: cel.Expression, uses_argv: bool) -> None:
+    def __init__(self, program: cel.Expression, uses_argv: bool, uses_annotations: bool) -> None:
         self._program = program
         self.uses_argv = uses_argv
         """It names `argv`, so that it can be told only of a call that has one."""
+        self.uses_annotations = uses_annotations
+        """As `uses_argv`, for `annotations`."""
 
     def holds(self, facts: Facts) -> bool | None:
-        """Whether it is true of the call; None where that cannot be told: it fails, or names `argv` and there is none."""
-        if self.uses_argv and facts.argv is None:
+        """Whether it is true of the call; None where that cannot be told: it fails, or names what there is none of."""
+        if (self.uses_argv and facts.argv is None) or (self.uses_annotations and facts.annotations is None):
             return None
         data = {"tool": facts.tool, "server": facts.server, "args": facts.arguments}
-        if facts.argv is not None:
-            data["argv"] = list(facts.argv)
+        if self.uses_argv:
+            data["argv"] = list(facts.argv or ())
+        if self.uses_annotations:
+            data["annotations"] = dict(facts.annotations or {})
         try:
             text = json.dumps(facts.arguments)
             if len(text) > MAX_ARGUMENTS or _NUL in text:
@@ -88,9 +96,9 @@ def condition(source: str) -> Condition:
         raise BadCondition("has a NUL in it")
     from cel_expr_python import cel
 
-    with_argv, without = _environments()
+    without = _environment()
     try:
-        program = with_argv.compile(source)
+        program = _environment("argv", "annotations").compile(source)
     except (RuntimeError, TypeError) as error:
         raise BadCondition(_words(str(error))) from None
     for found in _PATTERN.finditer(source):
@@ -98,10 +106,18 @@ def condition(source: str) -> Condition:
             raise BadCondition(f"{found[1]} is no regular expression (RE2)")
     if program.return_type() != cel.Type.BOOL:
         raise BadCondition(f"is of type {program.return_type().name()}, and has to be true or false: compare it with something")
+    used = [
+        name for name in _SOMETIMES if not _compiles(_environment(*(other for other in _SOMETIMES if other != name)), source)
+    ]
+    return Condition(_environment(*used).compile(source), "argv" in used, "annotations" in used)
+
+
+def _compiles(environment: cel.Env, source: str) -> bool:
     try:
-        return Condition(without.compile(source), uses_argv=False)
+        environment.compile(source)
     except RuntimeError:
-        return Condition(program, uses_argv=True)
+        return False
+    return True
 
 
 def constant(source: str) -> bool | None:
@@ -116,19 +132,17 @@ def constant(source: str) -> bool | None:
 
 
 @cache
-def _environments() -> tuple[cel.Env, cel.Env]:
-    """With `argv` and without."""
+def _environment(*sometimes: str) -> cel.Env:
+    """With those of `_SOMETIMES`, and without the others."""
     from cel_expr_python import cel
 
     kinds = cel.Type
     words = kinds.List(kinds.STRING)
+    more = {"argv": words, "annotations": kinds.Map(kinds.STRING, kinds.BOOL)}
     overload = cel.Overload("list_slice", words, [words, kinds.INT, kinds.INT], is_member=True, impl=_slice)
     functions = [cel.FunctionDecl("slice", [overload])]
     common = {"args": kinds.Map(kinds.STRING, kinds.DYN), "tool": kinds.STRING, "server": kinds.STRING}
-    return (
-        cel.NewEnv(variables={**common, "argv": words}, functions=functions),
-        cel.NewEnv(variables=common, functions=functions),
-    )
+    return cel.NewEnv(variables={**common, **{name: more[name] for name in sometimes}}, functions=functions)
 
 
 def _slice(words: Sequence[str], start: int, end: int) -> list[str]:

@@ -24,25 +24,47 @@ class AskedCall(NamedTuple):
     server: str
     arguments: Mapping[str, Any] | None
     """None: it is asked about the tool."""
+    annotations: Mapping[str, bool] | None = None
+    """Of a tool of an MCP server."""
 
 
 def asked_call(text: str) -> AskedCall:
-    """Reads ``TOOL[@SERVER][=ARGUMENTS]``. Raises BadRequest."""
+    """Reads ``TOOL[@SERVER[+HINT…]][=ARGUMENTS]``. Raises BadRequest."""
     from sympozium_core.contracts.cluster import BadRequest
 
     example = """such as execute_command='{"command": "kubectl get pods"}'"""
     found = _CALL.fullmatch(text)
     if found is None:
         raise BadRequest(f"--call {text!r} names no tool", hint=example)
+    server, *hints = (found["server"] or "").split("+")
+    annotations = _annotations(text, server, hints)
     if found["arguments"] is None:
-        return AskedCall(found["tool"], found["server"] or "", None)
+        return AskedCall(found["tool"], server, None, annotations)
     try:
         arguments = json.loads(found["arguments"])
     except ValueError as error:
         raise BadRequest(f"--call {found['tool']}: the arguments are no JSON: {error}", hint=example) from None
     if not isinstance(arguments, dict):
         raise BadRequest(f"--call {found['tool']}: the arguments are no object", hint=example)
-    return AskedCall(found["tool"], found["server"] or "", arguments)
+    return AskedCall(found["tool"], server, arguments, annotations)
+
+
+def _annotations(text: str, server: str, hints: Sequence[str]) -> Mapping[str, bool] | None:
+    """Of a tool of the server ``mcp``: what MCP takes for granted, or the hints that are listed and no others."""
+    from sympozium_core.contracts.cluster import BadRequest
+    from sympozium_core.contracts.mcp import Annotations
+    from sympozium_core.names import MCP_SERVER
+
+    usual = Annotations().facts()
+    if server != MCP_SERVER:
+        if hints:
+            raise BadRequest(
+                f"--call {text!r}: hints are of tools of MCP servers", hint=f"such as gh_get@{MCP_SERVER}+readOnly"
+            )
+        return None
+    if unknown := [hint for hint in hints if hint not in usual]:
+        raise BadRequest(f"--call {text!r}: {unknown[0]!r} is no hint of MCP", hint=f"there are {', '.join(usual)}")
+    return {name: name in hints for name in usual} if hints else usual
 
 
 def print_tools(tools: ToolPolicy) -> None:
@@ -112,7 +134,7 @@ def _shown(tool: str, arguments: Any) -> str:
 def _examined(asked: AskedCall) -> ExaminedCall:
     from sympozium_core.call_conditions.examined import ExaminedCall
 
-    return ExaminedCall(asked.tool, asked.server, asked.arguments or {})
+    return ExaminedCall(asked.tool, asked.server, asked.arguments or {}, asked.annotations)
 
 
 def _deciding(tools: ToolPolicy, name: str) -> list[ToolRule]:

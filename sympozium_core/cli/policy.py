@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--call",
         action="append",
         default=[],
-        metavar="TOOL[@SERVER][=ARGUMENTS]",
+        metavar="TOOL[@SERVER[+HINT…]][=ARGUMENTS]",
         help="a call that the run makes, with arguments as JSON where rules have conditions; may be given again (default: ask for all tools)",
     )
     explain = verbs.add_parser("explain", help="what was decided for a run, and by which rule")

@@ -18,6 +18,7 @@ from typing import Any, Literal, Protocol
 
 from sympozium_core.contracts.approvals import Approvals
 from sympozium_core.contracts.fetching import FetchPolicy
+from sympozium_core.contracts.mcp import McpServer
 
 Role = Literal["agent", "bridge", "skill", "hook"]
 Action = Literal["allow", "ask", "deny"]
@@ -370,6 +371,10 @@ class RunPlan:
     """What the gateway may fetch for the run; None: nothing, and the tool is not offered."""
     private_models: tuple[str, ...] = ()
     """CIDRs beside the public addresses at which its model may be asked."""
+    mcp: tuple[McpServer, ...] = ()
+    """Its MCP servers, all behind the tool server `names.MCP_SERVER`."""
+    private_mcp: tuple[str, ...] = ()
+    """CIDRs beside the public addresses at which they may be asked."""
     approvals: Approvals = field(default_factory=Approvals)
     """Of the calls for which `tools` says ask."""
     notes: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ from typing import Any
 
 from sympozium_core.contracts.approvals import Approvals
 from sympozium_core.contracts.fetching import fetch_policy_from_json
+from sympozium_core.contracts.mcp import server_from_json
 from sympozium_core.contracts.plan import (
     AccessRule,
     Container,
@@ -50,6 +51,8 @@ def run_plan_from_json(data: Mapping[str, Any]) -> RunPlan:
             "bridge_hooks": tuple(data["bridge_hooks"]),
             "fetch": fetch_policy_from_json(data["fetch"]),
             "private_models": tuple(data["private_models"]),
+            "mcp": tuple(server_from_json(server) for server in data["mcp"]),
+            "private_mcp": tuple(data["private_mcp"]),
             "approvals": Approvals(**data["approvals"]),
             "notes": tuple(data["notes"]),
         }

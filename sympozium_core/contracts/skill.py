@@ -27,7 +27,8 @@ class Skill:
         return ""
 
     def command(self) -> Sequence[str]:
-        """Command line of a tool server that is no Python module, on this machine; on a cluster the pack's image serves.
+        """Command line of a tool server on this machine, where it is no Python module, or one that needs more than its own package; on a
+        cluster the pack's image serves, or `module`.
 
         Empty where `module` says it, where ``sidecar.command`` of skillpack.yaml does by a word that begins with ``./`` (a file of the folder),
         where ``sidecar.tools`` declares the tools, and for a skill that is instructions only.

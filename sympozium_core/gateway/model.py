@@ -1,13 +1,14 @@
-"""The gateway: answers `.req.model`, `.req.replay`, `.req.artifact` and `.req.fetch` of every run."""
+"""The gateway: answers `.req.model`, `.req.replay`, `.req.artifact` and, where it is handed who does, `.req.fetch` and others of every run."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sympozium_core.bus import subjects
@@ -32,17 +33,29 @@ if TYPE_CHECKING:
 
 QUEUE = "gateway"
 
+Answers = Callable[[str, bytes, float], AsyncIterator[bytes]]
+"""By a run's UID, what was asked, and until when."""
+
 
 class Gateway:
     """One per process; any number of processes share the work. `start` once, `close` once."""
 
-    def __init__(self, bus: Bus, resolve: Resolve, providers: Providers, clock: Clock, fetches: Fetches | None = None) -> None:
-        """Without `fetches`, nobody answers `.req.fetch` here."""
+    def __init__(
+        self,
+        bus: Bus,
+        resolve: Resolve,
+        providers: Providers,
+        clock: Clock,
+        fetches: Fetches | None = None,
+        others: Mapping[str, Answers] = MappingProxyType({}),
+    ) -> None:
+        """Without `fetches`, nobody answers `.req.fetch` here. `others` answer further calls, by what stands behind ``.req.``."""
         self._bus = bus
         self._resolve = resolve
         self._providers = providers
         self._clock = clock
         self._fetches = fetches
+        self._others = others
         self._states = RunStates(bus)
         self._servers: list[Server] = []
 
@@ -55,6 +68,7 @@ class Gateway:
         }
         if self._fetches is not None:
             handlers[subjects.FETCH] = partial(self._fetch, self._fetches)
+        handlers |= {what: partial(_passed_on, answers) for what, answers in self._others.items()}
         for what, handler in handlers.items():
             self._servers.append(await serve(self._bus, subjects.request("*", what), handler, queue=QUEUE))
 
@@ -106,6 +120,11 @@ class Gateway:
 
     def state(self, uid: str) -> RunState:
         return self._states.get(uid)
+
+
+async def _passed_on(answers: Answers, request: CallRequest) -> AsyncIterator[bytes]:
+    async for item in answers(subjects.uid_of(request.subject), request.data, request.deadline):
+        yield item
 
 
 class _Call:

@@ -62,12 +62,22 @@ EVERYWHERE: Final[Mapping[str, tuple[Right, ...]]] = {
         ),
         _ours((*READ, "patch", "delete"), "carries them out; deletes the oldest beyond an instance's history", AGENT_RUN),
         _ours(("create",), "asks who may decide about a call that needs approval", TOOL_APPROVAL),
-        _ours(("patch", "update"), "says how far they are", AGENT_RUN, SYMPOZIUM_INSTANCE, TOOL_APPROVAL, part="status"),
+        _ours(
+            ("patch", "update"),
+            "says how far they are",
+            *(AGENT_RUN, SYMPOZIUM_INSTANCE, TOOL_APPROVAL, MCP_SERVER),
+            part="status",
+        ),
         _ours(("update",), "makes them owners of what it makes for them", AGENT_RUN, SYMPOZIUM_INSTANCE, part="finalizers"),
         _right(kinds.JOB, (*READ, "create", "delete"), "one Job per pod of a run"),
         _right(kinds.POD, (*READ, "delete"), "what became of a run's pod; stops it"),
         _right(kinds.EVENT, (*READ, "create", "patch"), "tells the story of a run; reads why its pod does not start"),
-        _right(kinds.SERVICE, READ, "the address of the bus: pods of runs have no DNS"),
+        _right(
+            kinds.SERVICE,
+            (*READ, "create", "update"),
+            "the address of the bus: pods of runs have no DNS; one per MCP server that it runs",
+        ),
+        _right(kinds.DEPLOYMENT, (*READ, "create", "update", "delete"), "one per MCP server that it runs"),
         _right(kinds.SECRET, ("create", "get", "delete"), "one empty Secret per run with rights: its tokens end with it"),
         _right(
             kinds.SERVICE_ACCOUNT, (*READ, "create", "delete"), "one per run and skill with rights, and one for a run's hooks"
@@ -104,7 +114,12 @@ EVERYWHERE: Final[Mapping[str, tuple[Right, ...]]] = {
     GATEWAY: (
         _ours(READ, "whose model call it is", AGENT_RUN),
         _ours(("get",), "which model, by which provider", SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY),
-        _right(kinds.SECRET, ("get",), "the key of a run's model, which is in the run's namespace"),
+        _ours(("get",), "where an MCP server is, and what is sent along", MCP_SERVER),
+        _right(
+            kinds.SECRET,
+            ("get",),
+            "the key of a run's model, which is in the run's namespace; the headers of an MCP server, which are in the server's",
+        ),
     ),
     WEBHOOK: (
         _ours(("get",), "what a run refers to", SYMPOZIUM_INSTANCE, SKILL_PACK),

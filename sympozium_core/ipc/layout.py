@@ -12,6 +12,8 @@ STREAM_PREFIX = "output/stream-"  # agent -> bridge: stream-<n>.json, progress
 STATUS = "output/status.json"  # agent -> bridge: what it is doing now
 CONTROL_CANCEL = "control/cancel"  # bridge -> agent: stop, write a result
 CONTROL_SKIP = "control/skip"  # preRun hook -> control plane, in the hook's own volume: why the run is to end without its agent
+EXCHANGE = "exchange.json"  # bridge -> sidecar for MCP: where it carries out HTTP exchanges
+EXCHANGE_SOCKET = "exchange.sock"  # made by the bridge: that place, for sandboxes without a network
 MODEL_SOCKET = "model.sock"  # made by the bridge: the model endpoint, for sandboxes without a network
 
 # In every volume: tool servers as directories, the same on both sides of the bridge.

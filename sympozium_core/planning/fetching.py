@@ -22,8 +22,8 @@ def fetch_policy(policy: EffectivePolicy, tools: ToolPolicy) -> FetchPolicy | No
     return replace(policy.fetch, private=policy.fetch_private or ())
 
 
-def model_guard(private: tuple[str, ...], *, on_this_machine: bool) -> Guard:
-    """For models: whoever runs agents on one machine runs a model's server there too."""
+def server_guard(private: tuple[str, ...], *, on_this_machine: bool) -> Guard:
+    """For models and MCP servers: whoever runs agents on one machine runs such servers there too."""
     return Guard(private, "open" if on_this_machine else "never")
 
 
@@ -32,7 +32,7 @@ def model_address_faults(
 ) -> list[Cause]:
     """An address that is written out is judged before the run is there; what a name stands for, each time that it is asked."""
     url = model_of(run, instance).base_url
-    guard = model_guard(policy.model_private or (), on_this_machine=sandbox.on_this_machine)
+    guard = server_guard(policy.model_private or (), on_this_machine=sandbox.on_this_machine)
     if not (because := url_refusal(url, guard)):
         return []
     own = (run["spec"].get("model") or {}).get("baseURL")

@@ -35,6 +35,16 @@ class SkillSource:
 
 
 @dataclass(frozen=True)
+class McpSource:
+    """An MCP server that the run's instance lists."""
+
+    binding: Mapping[str, Any]
+    """The entry of `mcpServers` in normal form."""
+    server: Mapping[str, Any] | None = None
+    """The MCPServer of that name; None where there is none, or the entry has a URL of its own."""
+
+
+@dataclass(frozen=True)
 class SandboxFacts:
     """The runtime that would hold the run."""
 
@@ -60,6 +70,9 @@ class RunInputs:
     sandbox: SandboxFacts
     skills: tuple[SkillSource, ...] = ()
     missing_skills: tuple[str, ...] = ()
+    mcp: tuple[McpSource, ...] = ()
+    mcp_skill: SkillSource | None = None
+    """What speaks to them; None where it is not installed."""
     agent_command: tuple[str, ...] = ()
     bridge_command: tuple[str, ...] = ()
     bridge_hooks: tuple[str, ...] = ()

@@ -46,6 +46,7 @@ def both(named: EffectivePolicy, mandatory: Sequence[EffectivePolicy]) -> Effect
         fetch=replace(named.fetch, narrowed_by=tuple(part.fetch for part in mandatory)),
         fetch_private=_open_to_all(part.fetch_private for part in parts),
         model_private=_open_to_all(part.model_private for part in parts),
+        mcp_private=_open_to_all(part.mcp_private for part in parts),
         network_open=all(part.network_open for part in parts if part is named or part.network_limited),
         host_mounts=all(part.host_mounts for part in parts),
         host_access=tuple(

@@ -28,6 +28,7 @@ from sympozium_core.planning.identities import identity
 from sympozium_core.planning.inputs import RunInputs, SkillSource, default_of, model_of
 from sympozium_core.planning.lifecycle import has_hooks, hook_identity, hook_plans
 from sympozium_core.planning.limits import limits_of
+from sympozium_core.planning.mcp import mcp_section, mcp_servers, with_servers
 from sympozium_core.planning.policy import EffectivePolicy, run_tools
 from sympozium_core.planning.review import resources_of
 from sympozium_core.planning.runtime_class import runtime_class
@@ -52,11 +53,16 @@ def make_plan(inputs: RunInputs) -> RunPlan:
         raise Refused(forbidden)
     run, spec = inputs.run, inputs.run["spec"]
     tools = run_tools(inputs.policy, run)
+    mcp = mcp_servers(inputs)
     skills = _attached(inputs.skills, tools)
+    if inputs.mcp_skill is not None and mcp:
+        skills = (*skills, inputs.mcp_skill)
     served = tuple(skill for skill in skills if is_served(skill, inputs.sandbox))
     identities = tuple(found for skill in served if (found := identity(skill, run["metadata"]["namespace"])))
     opened, closed = egress(inputs.policy, inputs.addresses) if "egress" in inputs.sandbox.features else ((), ())
     pod = _pod(inputs, skills, identities, opened)
+    if mcp:
+        pod = with_servers(pod, mcp)
     return RunPlan(
         uid=run["metadata"]["uid"],
         namespace=run["metadata"]["namespace"],
@@ -77,6 +83,9 @@ def make_plan(inputs: RunInputs) -> RunPlan:
         bridge_hooks=inputs.bridge_hooks,
         fetch=fetch_policy(inputs.policy, tools),
         private_models=inputs.policy.model_private or (),
+        mcp=mcp,
+        private_mcp=inputs.policy.mcp_private or (),
+        prompt_sections=(section,) if (section := mcp_section(inputs)) else (),
         approvals=approvals_of(inputs.policy),
         notes=(*notes(inputs), *closed),
     )

@@ -87,6 +87,8 @@ class EffectivePolicy:
     """CIDRs; None where the policy says nothing of them, so that another one may."""
     model_private: tuple[str, ...] | None = None
     """As `fetch_private`, for models."""
+    mcp_private: tuple[str, ...] | None = None
+    """As `fetch_private`, for MCP servers."""
     network_limited: bool = False
     """It says something of the network: what it does not list is closed, also where another policy lists it."""
     namespace: str = ""
@@ -127,6 +129,7 @@ def effective_policy(name: str, spec: Mapping[str, Any], namespace: str = "") ->
         fetch=_fetch(name, template, network),
         fetch_private=_listed((network.get("fetch") or {}).get("allowedPrivate")),
         model_private=_listed((spec.get("modelPolicy") or {}).get("allowedPrivate")),
+        mcp_private=_listed((spec.get("mcpPolicy") or {}).get("allowedPrivate")),
         network_limited=bool(network),
         host_mounts=bool(sandbox.get("allowHostMounts")),
         host_access=tuple(sandbox.get("hostAccess") or ()),

@@ -77,7 +77,9 @@ def _never_true(rules: Sequence[Rule]) -> Iterator[Finding]:
             )
         elif (always := constant(when)) is not None:
             yield Finding(
-                path, f"is {str(always).lower()} whatever the call is", "look at args, argv, tool or server, or leave it out"
+                path,
+                f"is {str(always).lower()} whatever the call is",
+                "look at args, argv, annotations, tool or server, or leave it out",
             )
         native = [str(tool) for tool in NATIVE_TOOLS if matches(rule["tool"], tool)]
         if native:

@@ -1,4 +1,4 @@
-"""What a run that is under way may still ask for when a policy that binds it is changed: pages, addresses, its model. It only ever gets less. Pure."""
+"""What a run that is under way may still ask for when a policy that binds it is changed: pages, addresses, its model, its MCP servers. It only ever gets less. Pure."""
 
 from __future__ import annotations
 
@@ -21,31 +21,39 @@ _NOTHING = FetchPolicy("", rules=())
 class Reach:
     fetch: FetchPolicy | None
     private_models: tuple[str, ...]
-    """As in RunPlan, both."""
+    private_mcp: tuple[str, ...] = ()
+    """As in RunPlan, all of them."""
 
     def to_json(self) -> dict[str, Any]:
         """As journal and status have it: a list of hosts that is empty where nothing may be fetched, because a merge would drop a null."""
-        return {"fetch": to_json(self.fetch or _NOTHING), "privateModels": list(self.private_models)}
+        return {
+            "fetch": to_json(self.fetch or _NOTHING),
+            "privateModels": list(self.private_models),
+            "privateMcp": list(self.private_mcp),
+        }
 
 
 def reach_of(plan: RunPlan, told: Mapping[str, Any] | None = None) -> Reach:
     """As planned; or what is left of it, by what the journal or the status has told."""
     if told is None or "privateModels" not in told:
-        return Reach(plan.fetch, plan.private_models)
+        return Reach(plan.fetch, plan.private_models, plan.private_mcp)
     fetch = fetch_policy_from_json(told["fetch"])
-    return Reach(fetch if fetch and fetch.lets_something else None, tuple(told["privateModels"]))
+    return Reach(
+        fetch if fetch and fetch.lets_something else None, tuple(told["privateModels"]), tuple(told.get("privateMcp") or ())
+    )
 
 
 def narrowed(held: Reach, now: EffectivePolicy, *, named: bool) -> Reach:
     """`held`, and no more than `now` lets through. A mandatory policy that says nothing of private addresses has no say in them; the one that the
     run was admitted under opens those that it lists, and so none where it lists none any more."""
     models = _within(held.private_models, now.model_private, named)
+    mcp = _within(held.private_mcp, now.mcp_private, named)
     if held.fetch is None:
-        return Reach(None, models)
+        return Reach(None, models, mcp)
     fetch = replace(held.fetch, private=_within(held.fetch.private, now.fetch_private, named))
     if not covers(now.fetch, held.fetch):
         fetch = replace(fetch, narrowed_by=(*fetch.narrowed_by, replace(now.fetch, narrowed_by=())))
-    return Reach(fetch if fetch.lets_something and len(fetch.narrowed_by) <= MAX_PARTS else None, models)
+    return Reach(fetch if fetch.lets_something and len(fetch.narrowed_by) <= MAX_PARTS else None, models, mcp)
 
 
 def lost(before: Reach, after: Reach) -> list[str]:
@@ -55,6 +63,8 @@ def lost(before: Reach, after: Reach) -> list[str]:
         found.append("fewer pages may be fetched" if after.fetch else "nothing may be fetched")
     if before.private_models != after.private_models:
         found.append("fewer addresses of models may be asked")
+    if before.private_mcp != after.private_mcp:
+        found.append("fewer addresses of MCP servers may be asked")
     return found
 
 

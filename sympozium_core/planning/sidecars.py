@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from sympozium_core.contracts.plan import Container, DeclaredTool, Resources, SecretKey
 from sympozium_core.contracts.sandbox import Feature
 from sympozium_core.errors import Cause
-from sympozium_core.names import CORE_SERVERS, code_volume
+from sympozium_core.names import CORE_SERVERS, MCP_SERVER, code_volume
 from sympozium_core.planning.host_access import host_access, host_faults
 from sympozium_core.planning.identities import identity_faults
 from sympozium_core.planning.inputs import RunInputs, SandboxFacts, SkillSource
@@ -109,7 +109,7 @@ def skill_faults(inputs: RunInputs) -> list[Cause]:
     found += [
         Cause("spec.skills", f"{skill.name!r} is the name of a tool server of the core's own", "give the skill another name")
         for skill in inputs.skills
-        if skill.name in CORE_SERVERS
+        if skill.name in (*CORE_SERVERS, MCP_SERVER)
     ]
     for skill in inputs.skills:
         found += _start_faults(skill, inputs.sandbox)
@@ -151,6 +151,9 @@ def _started_by(skill: SkillSource, sandbox: SandboxFacts) -> tuple[str, tuple[s
 
 
 def _start_faults(skill: SkillSource, sandbox: SandboxFacts) -> list[Cause]:
+    if skill.sidecar.get("requiresServer"):
+        what = f"skill {skill.name!r} needs a server run (sidecar.requiresServer), which this version does not have"
+        return [Cause("spec.skills", what, "use a skill without")]
     if skill.problem:
         return [Cause("spec.skills", f"skill {skill.name!r} cannot be started from its package: {skill.problem}")]
     if not skill.sidecar or is_served(skill, sandbox):

@@ -11,6 +11,7 @@ from sympozium_core.names import Tool
 from sympozium_core.planning.fetching import fetch_policy
 from sympozium_core.planning.inputs import RunInputs, default_of
 from sympozium_core.planning.lifecycle import notes as lifecycle_notes
+from sympozium_core.planning.mcp import mcp_notes
 from sympozium_core.planning.policy import run_tools
 
 _FIELDS: tuple[tuple[str, Feature | None, str], ...] = (
@@ -79,9 +80,7 @@ def notes(inputs: RunInputs) -> list[str]:
     kernel = (inputs.run["spec"].get("agentSandbox") or {}, default_of(inputs.instance).get("agentSandbox") or {})
     if any(asked.get("enabled") and (asked.get("warmPool") or asked.get("warmPoolRef")) for asked in kernel):
         found.append("warm pools of an instance's own are not available in this version: the run waits for its pod to start")
-    if inputs.instance["spec"].get("mcpServers"):
-        found.append("MCP servers are not available in this version: the run has none of their tools")
-    return found + lifecycle_notes(inputs)
+    return found + mcp_notes(inputs) + lifecycle_notes(inputs)
 
 
 def _asks_for_a_kernel_sandbox(spec: Mapping[str, Any], default: Mapping[str, Any]) -> bool:

@@ -32,6 +32,7 @@ from sympozium_core.processes.runs import OnCluster, Parts, carry_out_runs
 from sympozium_core.processes.sandboxes import SandboxChoice
 from sympozium_core.processes.shared_reads import SharedReads
 from sympozium_core.processes.skill_archives import SkillArchives
+from sympozium_core.processes.tool_servers import OnThisCluster
 from sympozium_core.reconcile.leader import Elector, LostLeadership
 from sympozium_core.reconcile.supervisor import Supervisor
 from sympozium_core.registry.drivers import Drivers
@@ -96,6 +97,7 @@ async def _work(settings: ControllerProcessSettings, cluster: ClusterClient, bus
         data_dir=settings.data_dir,
         clock=SystemClock(),
         settings=settings.controller,
+        tool_host=OnThisCluster.from_environment(settings.namespace),
         on_cluster=OnCluster(await bus_place(settings.bus.address, settings.namespace), cluster.create_subresource, archives),
     )
     async with carry_out_runs(parts):

@@ -15,7 +15,7 @@ from sympozium_core.contracts.cluster import Forbidden, NotFound, ResourceType
 from sympozium_core.contracts.skill import Skill
 from sympozium_core.errors import Cause, Refused
 from sympozium_core.planning.egress import names_in
-from sympozium_core.planning.inputs import RunInputs, SandboxFacts, skill_refs
+from sympozium_core.planning.inputs import McpSource, RunInputs, SandboxFacts, SkillSource, skill_refs
 from sympozium_core.planning.mandatory import both
 from sympozium_core.planning.plan import SHELL_SKILL
 from sympozium_core.planning.policy import DEFAULT_POLICY, EffectivePolicy, effective_policy
@@ -34,7 +34,7 @@ from sympozium_core.registry.drivers import Drivers
 from sympozium_core.registry.relay import Relay
 from sympozium_core.resources import load
 from sympozium_core.resources.builtin import builtin_policy
-from sympozium_core.resources.kinds import SKILL_PACK, SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY
+from sympozium_core.resources.kinds import MCP_SERVER, SKILL_PACK, SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY
 from sympozium_core.resources.label_selector import selects
 from sympozium_core.resources.skill_folder import read_skill_folder
 
@@ -70,6 +70,8 @@ class Directory:
         self._no_command: dict[str, str] = {}
         """Why a package's tool server cannot be started on this machine, by its skill."""
         self._followed: Mapping[ResourceType, Informer] = {}
+        self.settle: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None
+        """Waits until an MCPServer has been looked at; set by whoever looks at them."""
 
     def follow(self, informers: Mapping[ResourceType, Informer]) -> None:
         """From now on these kinds are looked up in the informers' caches, which a change reaches a moment after it was made; admission looked at
@@ -181,6 +183,7 @@ class Directory:
         if self._archives is not None:
             skills = tuple([await asyncio.to_thread(self._archives.place, skill) for skill in skills])
         addresses = await self._addresses.of(names_in(policy)) if "egress" in sandbox.features else {}
+        mcp = await asyncio.gather(*(self._mcp_source(namespace, each) for each in instance["spec"].get("mcpServers") or []))
         return RunInputs(
             run=run,
             instance=instance,
@@ -189,10 +192,30 @@ class Directory:
             addresses=addresses,
             skills=skills,
             missing_skills=missing,
+            mcp=tuple(mcp),
+            mcp_skill=await self._mcp_skill() if mcp else None,
             agent_command=self._commands["agent"],
             bridge_command=self._commands["bridge"],
             bridge_hooks=self._bridge_hooks,
         )
+
+    async def _mcp_source(self, namespace: str, binding: Mapping[str, Any]) -> McpSource:
+        if binding.get("url"):
+            return McpSource(binding)
+        found = await self._nearest(MCP_SERVER, namespace, binding["name"], needed=True)
+        if found is not None and self.settle is not None:
+            await self.settle(found)
+            now = await self._get(MCP_SERVER, found["metadata"]["namespace"], binding["name"])
+            found = load.normalise(now) if now is not None else None
+        return McpSource(binding, found)
+
+    async def _mcp_skill(self) -> SkillSource | None:
+        """The installed package's and no SkillPack's: it speaks for all of a run's servers."""
+        if names.MCP_SERVER not in self._skill_packages:
+            return None
+        package = self.skills.get(names.MCP_SERVER)
+        pack = await self._pack_of(names.MCP_SERVER, package)
+        return SkillSource(names.MCP_SERVER, pack, {}, await self._command(names.MCP_SERVER, package), package.module())
 
     async def _skill(self, namespace: str, name: str) -> FoundSkill | None:
         """A SkillPack of the namespace or the system's, else an installed package's. On this machine the package's tool server serves either;

@@ -14,6 +14,7 @@ from sympozium_core import names
 from sympozium_core.admission.reviewer import CONTROL_PLANE, Reviewer
 from sympozium_core.clock import SystemClock
 from sympozium_core.contracts.cluster import Cluster, User
+from sympozium_core.contracts.mcp import McpClient
 from sympozium_core.contracts.provider import Provider
 from sympozium_core.contracts.sandbox import Sandbox
 from sympozium_core.controllers.skill_packages import SkillPackages
@@ -105,7 +106,12 @@ async def _carry_out(settings: EmbeddedSettings, stack: AsyncExitStack, base: _B
     from sympozium_core.processes.pods import LocalPods
     from sympozium_core.processes.runs import Parts, carry_out_runs
     from sympozium_core.processes.secrets import secret_bytes
+    from sympozium_core.processes.tool_processes import ToolProcesses
 
+    tools = ToolProcesses(
+        base.cluster, Drivers(names.GROUP_MCP_CLIENTS, McpClient, record=base.record), settings.data_dir / "mcp"
+    )
+    stack.push_async_callback(tools.close)
     parts = Parts(
         cluster=base.cluster,
         bus=base.bus,
@@ -124,6 +130,7 @@ async def _carry_out(settings: EmbeddedSettings, stack: AsyncExitStack, base: _B
         data_dir=settings.data_dir / "providers",
         clock=SystemClock(),
         settings=settings.controller,
+        tool_host=tools,
         only_new=only_new,
     )
     return await stack.enter_async_context(carry_out_runs(parts))

@@ -9,6 +9,7 @@ from sympozium_core import names
 from sympozium_core.bus.appending import serve_appends
 from sympozium_core.bus.users import GATEWAY_INBOX
 from sympozium_core.clock import SystemClock
+from sympozium_core.contracts.mcp import McpClient
 from sympozium_core.contracts.provider import Provider
 from sympozium_core.controllers.agentrun.context import INDEX_UID, INDEXES
 from sympozium_core.controllers.agentrun.plans import Plans
@@ -41,7 +42,8 @@ async def serve_gateway(settings: GatewaySettings) -> None:
         stack.push_async_callback(bus.close)
         await informers.wait_synced()
         drivers: Drivers[Provider] = Drivers(names.GROUP_PROVIDERS, Provider, record=Record.in_directory(settings.data_dir))
-        asked = Asked(drivers, settings.data_dir / "providers", on_this_machine=False)
+        clients: Drivers[McpClient] = Drivers(names.GROUP_MCP_CLIENTS, McpClient, record=Record.in_directory(settings.data_dir))
+        asked = Asked(drivers, settings.data_dir / "providers", on_this_machine=False, mcp_clients=clients)
         answering = answer_models(cluster, bus, Plans(bus), runs, asked, SystemClock())
         await stack.enter_async_context(answering)
         appends = await serve_appends(bus)

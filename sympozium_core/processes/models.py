@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from sympozium_core import names
+from sympozium_core.bus import subjects
 from sympozium_core.clock import Clock
 from sympozium_core.contracts.bus import Bus
 from sympozium_core.contracts.cluster import Cluster
+from sympozium_core.contracts.mcp import McpClient
 from sympozium_core.contracts.plan import Limits, RunPlan, ToolPolicy
 from sympozium_core.contracts.plan_reading import tool_policy_from_json
 from sympozium_core.contracts.provider import Endpoint, Provider, ProviderContext
@@ -26,11 +28,12 @@ from sympozium_core.controllers.agentrun.status import Stage, stage_of, status_o
 from sympozium_core.errors import Permanent, Temporary
 from sympozium_core.gateway.model import Gateway
 from sympozium_core.gateway.target import FetchTarget, ModelTarget
-from sympozium_core.planning.fetching import model_guard
+from sympozium_core.planning.fetching import server_guard
 from sympozium_core.planning.limits import lowered
 from sympozium_core.planning.reach import Reach, reach_of
 from sympozium_core.processes.addresses import look_up
 from sympozium_core.processes.secrets import secret_values
+from sympozium_core.processes.tool_hosts import LocalServers, McpClients, Serving, ToolHosts
 from sympozium_core.reconcile.cache import View
 from sympozium_core.reconcile.informer import Informer
 from sympozium_core.registry.drivers import Drivers
@@ -51,7 +54,10 @@ class Asked:
     data_dir: Path
     """Of the providers' own files."""
     on_this_machine: bool
-    """The control plane's machine is its user's own: its loopback is open to models, and may be listed for pages."""
+    """The control plane's machine is its user's own: its loopback is open to models and MCP servers, and may be listed for pages."""
+    mcp_clients: Drivers[McpClient]
+    local_servers: LocalServers | None = None
+    """Those that are run beside the control plane of one machine."""
 
 
 @asynccontextmanager
@@ -59,20 +65,29 @@ async def answer_models(
     cluster: Cluster, bus: Bus, plans: Plans, runs: Informer, asked: Asked, clock: Clock
 ) -> AsyncIterator[None]:
     """Answers what runs ask of a gateway, until left."""
+    from sympozium_core.gateway.discovery import Discovery
+    from sympozium_core.gateway.exchange import Exchanges
     from sympozium_core.gateway.fetch import Fetches
     from sympozium_core.gateway.fetcher import Fetcher
+    from sympozium_core.gateway.tool_http import ToolConnections
 
     targets = Targets(cluster, runs, plans)
     providers = OpenProviders(asked)
     threads = ThreadPoolExecutor(LOOK_UPS, "look-up")
     fetcher = Fetcher(partial(look_up, executor=threads), "listed" if asked.on_this_machine else "never")
     fetches = Fetches(targets.fetching, fetcher)
-    gateway = Gateway(bus, targets.resolve, providers, clock, fetches)
+    hosts = ToolHosts(cluster, targets, asked.local_servers, on_this_machine=asked.on_this_machine)
+    connections = ToolConnections(partial(look_up, executor=threads))
+    exchanges = Exchanges(hosts.of_run, connections)
+    discovery = Discovery(hosts.of_server, McpClients(asked.mcp_clients).get, connections)
+    others = {subjects.EXCHANGE: exchanges.answer, subjects.DISCOVER: discovery.answer}
+    gateway = Gateway(bus, targets.resolve, providers, clock, fetches, others)
     await gateway.start()
     try:
         yield
     finally:
         await gateway.close()
+        await connections.close()
         await providers.close()
         threads.shutdown(wait=False, cancel_futures=True)
 
@@ -117,7 +132,7 @@ class _Group:
 
         self._asked = asked
         self._open: dict[str, asyncio.Task[Provider]] = {}
-        guard = model_guard(private, on_this_machine=asked.on_this_machine)
+        guard = server_guard(private, on_this_machine=asked.on_this_machine)
         self._http = guarded_session(GuardedConnector(look_up, guard), timeout=aiohttp.ClientTimeout(total=None))
         self.used = time.monotonic()
 
@@ -192,6 +207,17 @@ class Targets:
             deadline=attempts.deadline_of(run, limits.timeout),
             limits=limits,
         )
+
+    async def serving(self, uid: str, attempt: int, name: str) -> Serving:
+        """As `resolve`, of one of the run's MCP servers."""
+        run = await self._run(uid, attempt)
+        plan = await self._plans.load(uid)
+        limits, reach = _held(run, plan)
+        server = next((each for each in plan.mcp if each.name == name), None)
+        if server is None:
+            raise Permanent(f"the run has no MCP server {name[:64]!r}", reason=names.Reason.TOOL_ERROR)
+        until = attempts.deadline_of(run, limits.timeout)
+        return Serving(server, reach.private_mcp, int(status_of(run)["attempt"]), until)
 
     async def _run(self, uid: str, attempt: int) -> View:
         """The run in this attempt or a later one. A bridge may be ahead of what a gateway of another process has seen of the run."""

@@ -10,10 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sympozium_core import names
 from sympozium_core.bus.journal import JournalEntry
 from sympozium_core.clock import Clock
 from sympozium_core.contracts.bus import Bus
 from sympozium_core.contracts.cluster import Cluster
+from sympozium_core.contracts.mcp import McpClient
 from sympozium_core.contracts.plan import RunPlan
 from sympozium_core.contracts.provider import Provider
 from sympozium_core.contracts.sandbox import Sandbox
@@ -40,6 +42,8 @@ from sympozium_core.processes.directory import Directory
 from sympozium_core.processes.models import Asked, answer_models
 from sympozium_core.processes.pods import PodHost
 from sympozium_core.processes.skill_archives import SkillArchives
+from sympozium_core.processes.tool_processes import ToolProcesses
+from sympozium_core.processes.tool_servers import OnThisCluster, mcp_servers
 from sympozium_core.reconcile.controller import Controller, Options, Source
 from sympozium_core.reconcile.events import EventRecorder
 from sympozium_core.reconcile.informer import Informer
@@ -49,12 +53,19 @@ from sympozium_core.reconcile.supervisor import Supervisor
 from sympozium_core.registry import calls
 from sympozium_core.registry.drivers import Drivers
 from sympozium_core.registry.relay import Relay
-from sympozium_core.resources.kinds import AGENT_RUN, SKILL_PACK, SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY, TOOL_APPROVAL
+from sympozium_core.resources.kinds import (
+    AGENT_RUN,
+    MCP_SERVER,
+    SKILL_PACK,
+    SYMPOZIUM_INSTANCE,
+    SYMPOZIUM_POLICY,
+    TOOL_APPROVAL,
+)
 from sympozium_core.settings import ControllerSettings
 
 log = logging.getLogger(__name__)
 
-FOLLOWED = (SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY, SKILL_PACK)
+FOLLOWED = (SYMPOZIUM_INSTANCE, SYMPOZIUM_POLICY, SKILL_PACK, MCP_SERVER)
 """What each plan is made of: where reading it is a request to an API server, it is followed instead."""
 
 WORKERS, WORKERS_ON_CLUSTER = 16, 512
@@ -91,6 +102,8 @@ class Parts:
     data_dir: Path
     clock: Clock
     settings: ControllerSettings
+    tool_host: ToolProcesses | OnThisCluster
+    """Who runs MCP servers."""
     on_cluster: OnCluster | None = None
     only_new: bool = False
     """Leave the runs that are there already alone, but for those that are adopted."""
@@ -109,6 +122,8 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
         policies = informers.of(SYMPOZIUM_POLICY)
         questions = informers.of(TOOL_APPROVAL, indexes=tool_approvals.INDEXES)
         events = EventRecorder(parts.cluster, "sympozium-controller", clock=parts.clock)
+        tool_servers = mcp_servers(parts.cluster, parts.bus, informers, parts.tool_host, events=events, clock=parts.clock)
+        parts.directory.settle = tool_servers.settled
         supervisor = Supervisor()
         supervisor.add("informers", informers.run)
         supervisor.add("events", events.run)
@@ -138,6 +153,7 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
         about = instance.controller(parts.cluster, instances, runs, events=events, clock=parts.clock, memory=memory)
         work.add("instances", about.run)
         work.add("approvals", approvals.controller().run)
+        work.add("mcp servers", tool_servers.controller.run)
         if not parts.only_new:
             packages = SkillPackages(parts.cluster, parts.directory.skills)
             work.add("skill packages", packages.controller(informers.of(SKILL_PACK)).run)
@@ -158,7 +174,13 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
 async def _answer_pods(stack: AsyncExitStack, parts: Parts, context: RunContext) -> None:
     """What bridges ask of the controller, and here of the gateway too where it is no process of its own; until `stack` is closed."""
     if parts.providers is not None:
-        asked = Asked(parts.providers, parts.data_dir, on_this_machine=True)
+        asked = Asked(
+            parts.providers,
+            parts.data_dir,
+            on_this_machine=True,
+            mcp_clients=Drivers(names.GROUP_MCP_CLIENTS, McpClient),
+            local_servers=parts.tool_host if isinstance(parts.tool_host, ToolProcesses) else None,
+        )
         models = answer_models(parts.cluster, parts.bus, parts.plans, context.runs, asked, parts.clock)
         await stack.enter_async_context(models)
     servers = [await start_call.serve_start(context), await approve_call.serve_approve(context)]

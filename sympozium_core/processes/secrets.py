@@ -11,9 +11,11 @@ from sympozium_core.contracts.cluster import Cluster, NotFound
 from sympozium_core.errors import Permanent
 
 
-async def secret_values(cluster: Cluster, namespace: str, name: str) -> Mapping[str, str]:
-    """The values of a provider's Secret as texts, by key. Raises Permanent that names it."""
-    found = await secret_bytes(cluster, namespace, name, reason=names.Reason.MODEL_ERROR)
+async def secret_values(
+    cluster: Cluster, namespace: str, name: str, *, reason: str = names.Reason.MODEL_ERROR
+) -> Mapping[str, str]:
+    """The values of a provider's Secret, or of a tool server's, as texts, by key. Raises Permanent that names it, with `reason`."""
+    found = await secret_bytes(cluster, namespace, name, reason=reason)
     return {key: value.decode("utf-8", "replace") for key, value in found.items()}
 
 

@@ -17,7 +17,7 @@ SERVE_DECLARED = "sympozium_core.sidecar"
 def package_command(skill: Skill) -> tuple[str, ...]:
     """What the package's class says; empty where it leaves that to the folder. Raises ModuleNotFoundError."""
     module = skill.module()
-    return tuple(python_command(module) if module else skill.command())
+    return tuple(skill.command()) or tuple(python_command(module) if module else ())
 
 
 def folder_command(name: str, folder: Path, pack: Mapping[str, Any]) -> tuple[str, ...]:

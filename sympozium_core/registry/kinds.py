@@ -23,6 +23,7 @@ KINDS: tuple[PluginKind, ...] = (
     PluginKind("channel", names.GROUP_CHANNELS),
     PluginKind("sandbox", names.GROUP_SANDBOXES, "sympozium_core.contracts.sandbox:Sandbox"),
     PluginKind("memory", names.GROUP_MEMORIES),
+    PluginKind("MCP client", names.GROUP_MCP_CLIENTS, "sympozium_core.contracts.mcp:McpClient"),
     PluginKind("skill", names.GROUP_SKILLS, "sympozium_core.contracts.skill:Skill"),
     PluginKind("harness", names.GROUP_HARNESSES),
     PluginKind("hook", names.GROUP_HOOKS, hook=True),

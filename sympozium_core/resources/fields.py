@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from sympozium_core.call_conditions import expression
-from sympozium_core.resources import cron, durations, object_names, places, quantities, timezones, tool_names
+from sympozium_core.resources import cron, durations, endpoints, object_names, places, quantities, timezones, tool_names
 from sympozium_core.resources.faults import Fault, shown
 
 MAX_PORT = 65535
@@ -118,6 +118,11 @@ ToolPattern = Annotated[
     AfterValidator(tool_names.pattern),
     WithJsonSchema({"type": "string", "maxLength": tool_names.MAX_PATTERN, "pattern": tool_names.PATTERN}),
 ]
+ToolPrefix = Annotated[
+    str,
+    AfterValidator(tool_names.prefix),
+    WithJsonSchema({"type": "string", "maxLength": tool_names.MAX_PREFIX, "pattern": tool_names.PREFIX}),
+]
 CallCondition = Annotated[
     str,
     AfterValidator(_call_condition),
@@ -137,6 +142,17 @@ AddressRange = Annotated[
     WithJsonSchema({"type": "string", "maxLength": places.MAX_RANGE, "pattern": places.RANGE}),
 ]
 """An address or a CIDR."""
+ServerURL = Annotated[
+    str,
+    AfterValidator(endpoints.server_url),
+    WithJsonSchema({"type": "string", "maxLength": endpoints.MAX_URL, "pattern": endpoints.URL}),
+]
+"""Over HTTP, without a user in it."""
+HeaderName = Annotated[
+    str,
+    AfterValidator(endpoints.header_name),
+    WithJsonSchema({"type": "string", "maxLength": endpoints.MAX_HEADER, "pattern": endpoints.HEADER}),
+]
 Port = Annotated[int, Field(ge=1, le=MAX_PORT)]
 MAX_COUNT = 2**31 - 1
 Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]

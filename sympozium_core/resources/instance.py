@@ -13,7 +13,19 @@ from pydantic import Field
 
 from sympozium_core.resources.conditions import Condition
 from sympozium_core.resources.execution import AccessControl, AgentSandbox, Lifecycle, LocalReference, Sandbox, SkillReference
-from sympozium_core.resources.fields import Count, ObjectName, OptionalSecretName, Positive, SecretName, Text, Time, ToolPattern
+from sympozium_core.resources.fields import (
+    Count,
+    HeaderName,
+    ObjectName,
+    OptionalSecretName,
+    Positive,
+    SecretName,
+    ServerURL,
+    Text,
+    Time,
+    ToolPattern,
+    ToolPrefix,
+)
 from sympozium_core.resources.strictness import Loose, Resource, Strict
 
 
@@ -86,17 +98,22 @@ class Observability(Strict):
 
 
 class McpServerBinding(Strict):
-    """Tools of an MCP server: an MCPServer of that name, or any server by its URL."""
+    """Tools of an MCP server: of the MCPServer of that name, in this namespace or the system's, or of any server by its URL."""
 
-    name: Text
-    url: str | None = None
-    tools_prefix: Text
+    name: ObjectName
+    url: ServerURL | None = None
+    """Over streamable HTTP."""
+    tools_prefix: ToolPrefix
     timeout: Positive = 30
-    """Seconds."""
+    """Seconds for one call; of an MCPServer, what it says itself holds where that is less."""
     auth_secret: SecretName | None = None
+    """Goes to `url`, as ``Authorization: Bearer``. An MCPServer has headers of its own."""
     auth_key: str | None = None
-    headers: dict[str, str] = {}
+    """Of that Secret: ``token``, where nothing is said."""
+    headers: dict[HeaderName, str] = {}
+    """For `url`."""
     tools_allow: list[ToolPattern] = []
+    """By the server's own names; an MCPServer's own lists hold as well."""
     tools_deny: list[ToolPattern] = []
 
 

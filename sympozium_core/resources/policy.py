@@ -42,8 +42,9 @@ class ToolGate(Strict):
     """``ask`` waits for a person."""
     when: CallCondition | None = None
     """CEL: the rule is for the calls of which it is true. It sees ``args`` (the call's arguments), ``tool``, ``server``, and ``argv``: the words of an
-    ``execute_command`` whose command is free of shell operators, and is then run without a shell. Where it cannot be
-    told (it fails, or looks at an ``argv`` that is not there), the stricter outcome of both holds."""
+    ``execute_command`` whose command is free of shell operators, and is then run without a shell; and of a tool of an MCP server ``annotations``:
+    ``readOnly``, ``destructive``, ``idempotent`` and ``openWorld``, as the server says. Where it cannot be told (it fails, or looks at an ``argv``, or at
+    ``annotations``, that are not there), the stricter outcome of both holds."""
 
 
 class ToolGating(Strict):
@@ -129,6 +130,13 @@ class ModelPolicy(Strict):
     """Addresses beside the public ones at which models may be asked, such as within a cluster; one machine's own loopback is open to them anyway."""
 
 
+class McpPolicy(Strict):
+    """Where the MCP servers of runs may be."""
+
+    allowed_private: list[AddressRange] | None = None
+    """Addresses beside the public ones, such as within a cluster; one machine's own loopback is open to them anyway, and so is what Sympozium runs."""
+
+
 class ImagePolicy(Strict):
     allowed_registries: list[Text] | None = None
     """Prefixes of images, such as ``ghcr.io/acme``."""
@@ -174,6 +182,7 @@ class PolicySpec(Strict):
     """By name: code-execution, sub-agents, browser-automation, file-access. A gate that is not there is open."""
     network_policy: NetworkPolicy | None = None
     model_policy: ModelPolicy | None = None
+    mcp_policy: McpPolicy | None = None
     image_policy: ImagePolicy | None = None
     lifecycle_policy: LifecyclePolicy | None = None
     limits: PolicyLimits | None = None

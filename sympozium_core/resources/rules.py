@@ -55,6 +55,34 @@ def _server_reachable(spec: Mapping[str, Any]) -> Complaint | None:
         return ("deployment",), "is missing: a server on stdio is one that runs here", "such as {image: ghcr.io/acme/server:1}"
     if spec.get("url") is None and spec.get("deployment") is None:
         return ("url",), "is missing, and so is deployment", "such as https://mcp.example.com/mcp"
+    if spec.get("url") is not None and spec.get("deployment") is not None:
+        return ("url",), "is there beside deployment, which says where the server is", "leave one of them out"
+    return None
+
+
+def _program_named(spec: Mapping[str, Any]) -> Complaint | None:
+    deployment = spec.get("deployment")
+    if not isinstance(deployment, dict) or deployment.get("cmd"):
+        return None
+    if spec.get("transportType") == "stdio":
+        return ("deployment", "cmd"), "is missing: the program that is spoken to", "such as npx, with its words in args"
+    if not deployment.get("image"):
+        return ("deployment", "image"), "is missing, and so is cmd", "such as ghcr.io/acme/server:1"
+    return None
+
+
+def _header_said(header: Mapping[str, Any]) -> Complaint | None:
+    if header.get("value") is None and header.get("valueFrom") is None:
+        return ("value",), "is missing, and so is valueFrom", "such as valueFrom: {secretKeyRef: {name: github, key: token}}"
+    return None
+
+
+def _own_address(binding: Mapping[str, Any]) -> Complaint | None:
+    """Whoever may change the MCPServer could have the Secret sent anywhere."""
+    for field in ("authSecret", "authKey", "headers"):
+        if binding.get(field) and binding.get("url") is None:
+            hint = "put it into headers of the MCPServer, or give the url here"
+            return (field,), "goes with url: without one the entry is an MCPServer, which has headers of its own", hint
     return None
 
 
@@ -129,9 +157,25 @@ RULES = (
         ("MCPServer",),
         ("spec",),
         _server_reachable,
-        "has(self.deployment) || (has(self.url) && self.transportType != 'stdio')",
+        "has(self.deployment) != has(self.url) && (has(self.deployment) || self.transportType != 'stdio')",
         "a server that runs elsewhere needs url, one that runs here (always with stdio) needs deployment",
     ),
+    Rule(
+        ("MCPServer",),
+        ("spec",),
+        _program_named,
+        "!has(self.deployment) || has(self.deployment.cmd) || (has(self.deployment.image) && self.transportType != 'stdio')",
+        "deployment needs cmd with stdio, else image or cmd",
+    ),
+    Rule(
+        ("MCPServer",),
+        ("spec", "headers", EACH),
+        _header_said,
+        "has(self.value) || has(self.valueFrom)",
+        "a header needs value, or valueFrom",
+    ),
+    Rule(("SympoziumInstance",), ("spec", "mcpServers", EACH), _own_address),
+    Rule(("SympoziumInstance",), ("spec",), _unique("mcpServers", "name")),
     Rule(
         ("PersonaPack",),
         ("spec", "personas", EACH, "schedule"),

@@ -9,10 +9,13 @@ from sympozium_core.resources.faults import Fault, shown
 
 NAME = r"^[a-z][a-z0-9_]*$"
 PATTERN = r"^[A-Za-z0-9_*?][A-Za-z0-9_.:/*?-]*$"
+PREFIX = r"^[A-Za-z][A-Za-z0-9_-]*$"
 MAX_NAME = 64
+MAX_PREFIX = 32
 MAX_PATTERN = 128
 _NAME = re.compile(NAME)
 _PATTERN = re.compile(PATTERN)
+_PREFIX = re.compile(PREFIX)
 
 
 def name(text: str) -> str:
@@ -26,6 +29,13 @@ def pattern(text: str) -> str:
     """A tool's name, or a pattern in which ``*`` stands for any characters and ``?`` for one. Raises Fault."""
     if len(text) > MAX_PATTERN or not _PATTERN.fullmatch(text):
         raise Fault(f"{shown(text)} is no tool", "a tool's name, such as read_file, or a pattern, such as memory_*")
+    return text
+
+
+def prefix(text: str) -> str:
+    """What is put before the names of a server's tools. Raises Fault."""
+    if len(text) > MAX_PREFIX or not _PREFIX.fullmatch(text):
+        raise Fault(f"{shown(text)} is no prefix", f"at most {MAX_PREFIX} letters, digits, '_' and '-', such as github")
     return text
 
 

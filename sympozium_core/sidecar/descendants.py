@@ -53,10 +53,10 @@ def end_strays(call: str, leader: int) -> None:
         _leaders.discard(leader)
     if not _has_children():
         return
-    while (children := _children()) and time.monotonic() < end:
-        strays = [pid for pid in children if _belongs(pid, mark, leader)]
+    while (found := children()) and time.monotonic() < end:
+        strays = [pid for pid in found if _belongs(pid, mark, leader)]
         if not strays:
-            _reap_the_dead(children)
+            _reap_the_dead(found)
             return
         for pid in strays:
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -75,10 +75,10 @@ def _has_children() -> bool:
     return True
 
 
-def _reap_the_dead(children: list[int]) -> None:
+def _reap_the_dead(found: list[int]) -> None:
     """Those that have left their group and died by themselves; the lock keeps a command that is being started out of this."""
     with _lock:
-        for pid in children:
+        for pid in found:
             if pid not in _leaders and _state(pid) == b"Z":
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(pid, os.WNOHANG)
@@ -92,7 +92,7 @@ def _state(pid: int) -> bytes:
         return b""
 
 
-def _children() -> list[int]:
+def children() -> list[int]:
     """Direct children of this process, of all its threads."""
     found: list[int] = []
     try:

@@ -24,7 +24,7 @@ from typing import Any, Self
 from sympozium_core import names
 from sympozium_core.cluster.client import ClusterClient
 from sympozium_core.contracts import builtin_kinds
-from sympozium_core.contracts.cluster import Gone, NotFound, Object
+from sympozium_core.contracts.cluster import Gone, NotFound, Object, ResourceType
 from sympozium_core.planning.factory import build_run
 from sympozium_core.processes.embedded import serve_embedded
 from sympozium_core.resources import kinds
@@ -106,6 +106,23 @@ class Plane:
 
     async def phase(self, run: Object, phase: str, *, within: float = WITHIN) -> Object:
         return await self.until(run, lambda now: phase_of(now) == phase, within=within)
+
+    async def until_object(self, kind: ResourceType, name: str, condition: Condition, *, within: float = WITHIN) -> Object:
+        """As `until`, of an object of any kind."""
+        found: Object = {}
+        try:
+            async with asyncio.timeout(within):
+                while True:
+                    found = await self.client.get(kind, self.namespace, name)
+                    if condition(found):
+                        return found
+                    version, only = found["metadata"]["resourceVersion"], f"metadata.name={name}"
+                    watch = self.client.watch(kind, self.namespace, resource_version=version, fields=only)
+                    with contextlib.suppress(Gone):
+                        async with aclosing(watch) as events:
+                            await anext(events, None)
+        except TimeoutError:
+            raise AssertionError(f"{kind.kind} {name} not within {within:g} s; status: {found.get('status')}") from None
 
     async def ended(self, run: Object, *, within: float = WITHIN) -> Object:
         """The run in a terminal phase, its pod cleaned up."""

@@ -149,10 +149,10 @@ async def test_references_that_are_not_there_yet_are_warnings(world: Any) -> Non
     await world.instance(
         provider={"name": "openai", "model": "gpt-4o", "apiKeySecret": "later"},
         skills=["no-such-skill"],
-        mcpServers=[{"name": "m", "toolsPrefix": "m"}],
+        observability={"enabled": True},
     )
     text = "\n".join(world.warnings)
-    for part in ("later", "no-such-skill", "mcpServers"):
+    for part in ("later", "no-such-skill", "observability"):
         assert part in text
 
 
@@ -171,7 +171,6 @@ async def test_a_dry_run_decides_the_same_and_stores_nothing(world: Any) -> None
     [
         ("SympoziumSchedule", {"instanceRef": "agent", "schedule": "0 9 * * *", "task": "x"}, "do not fire"),
         ("PersonaPack", {"personas": [{"name": "a", "systemPrompt": "b"}]}, "make nothing"),
-        ("MCPServer", {"transportType": "http", "url": "http://127.0.0.1:1/mcp", "toolsPrefix": "m"}, "not started"),
         ("SympoziumPolicy", {"imagePolicy": {"allowedRegistries": ["a"]}}, "imagePolicy"),
         ("SympoziumPolicy", {"networkPolicy": {"allowDNS": True}}, "have no DNS"),
         ("SympoziumPolicy", {"networkPolicy": {"allowEventBus": False}}, "always reaches it"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from sympozium_core import names
 from sympozium_core.admission.lookup import Access
 from sympozium_core.contracts.cluster import Forbidden, Unavailable
+from sympozium_core.contracts.sandbox import ALL_FEATURES
 from sympozium_core.resources import kinds
 from sympozium_core.resources.kinds import AGENT_RUN, MCP_SERVER, PERSONA_PACK, SKILL_PACK, SYMPOZIUM_INSTANCE
 
@@ -54,7 +56,10 @@ def pack(world: Any, name: str = "ops", namespace: str = "default", **sidecar: A
         ),
         (
             "SympoziumInstance",
-            {"provider": {"model": "m"}, "mcpServers": [{"name": "m", "toolsPrefix": "m", "authSecret": "key"}]},
+            {
+                "provider": {"model": "m"},
+                "mcpServers": [{"name": "m", "toolsPrefix": "m", "url": "https://m", "authSecret": "key"}],
+            },
             "spec.mcpServers[0].authSecret",
         ),
         (
@@ -77,8 +82,18 @@ def pack(world: Any, name: str = "ops", namespace: str = "default", **sidecar: A
         ("SkillPack", {"skills": [], "sidecar": {**SIDECAR, "secretRef": "key"}}, "spec.sidecar.secretRef"),
         (
             "MCPServer",
-            {"transportType": "stdio", "toolsPrefix": "m", "deployment": {"image": "i", "secretRefs": [{"name": "key"}]}},
+            {"transportType": "stdio", "toolsPrefix": "m", "deployment": {"cmd": "c", "secretRefs": [{"name": "key"}]}},
             "spec.deployment.secretRefs[0].name",
+        ),
+        (
+            "MCPServer",
+            {
+                "transportType": "http",
+                "toolsPrefix": "m",
+                "url": "https://example.com",
+                "headers": [{"name": "X-Key", "valueFrom": {"secretKeyRef": {"name": "key", "key": "token"}}}],
+            },
+            "spec.headers[0].valueFrom.secretKeyRef.name",
         ),
     ],
 )
@@ -332,8 +347,63 @@ async def test_an_unreachable_api_server_refuses(world: Any) -> None:
 
 async def test_more_references_than_can_be_asked_about_are_refused(world: Any) -> None:
     world.rights.only()
-    deployment = {"image": "i", "secretRefs": [{"name": f"s{n}"} for n in range(300)]}
+    deployment = {"cmd": "c", "secretRefs": [{"name": f"s{n}"} for n in range(300)]}
     spec = {"transportType": "stdio", "toolsPrefix": "m", "deployment": deployment}
     with pytest.raises(Forbidden, match="than can be asked about"):
         await world.alice.create(MCP_SERVER, world.resource("MCPServer", "m", spec))
     assert world.rights.asked == []
+
+
+async def test_who_has_a_server_run_as_an_account_must_be_allowed_to_create_pods(world: Any) -> None:
+    world.facts = replace(world.facts, features=ALL_FEATURES)
+    deployment = {"image": "i", "serviceAccountName": "reader"}
+    obj = world.resource("MCPServer", "m", {"transportType": "http", "toolsPrefix": "m", "deployment": deployment})
+    world.rights.only()
+    with pytest.raises(Forbidden, match="may not create pods in namespace 'default'") as refused:
+        await world.alice.create(MCP_SERVER, obj)
+    assert fields(refused) == ["spec.deployment.serviceAccountName"]
+    world.rights.only(Access("create", "", "pods", "default"))
+    await world.alice.create(MCP_SERVER, obj)
+    world.rights.only()
+    with pytest.raises(Forbidden):
+        await world.alice.patch(MCP_SERVER, "default", "m", {"spec": {"deployment": {"image": "another"}}})
+    await world.alice.patch(MCP_SERVER, "default", "m", {"spec": {"toolsPrefix": "n"}})
+
+
+@pytest.mark.parametrize("change", [{"url": "https://evil.example.com/mcp"}, {"headers": [{"name": "X-Other"}]}])
+async def test_a_header_with_a_secret_counts_with_where_it_goes(world: Any, change: dict[str, Any]) -> None:
+    source = {"valueFrom": {"secretKeyRef": {"name": "key", "key": "token"}}}
+    spec = {
+        "transportType": "http",
+        "toolsPrefix": "m",
+        "url": "https://example.com/mcp",
+        "headers": [{"name": "X-Key", **source}],
+    }
+    world.rights.only(GET_KEY)
+    await world.alice.create(MCP_SERVER, world.resource("MCPServer", "m", spec))
+    world.rights.only()
+    if "headers" in change:
+        change = {"headers": [{**change["headers"][0], **source}]}
+    with pytest.raises(Forbidden, match="may not get Secret 'key'"):
+        await world.alice.patch(MCP_SERVER, "default", "m", {"spec": change})
+    await world.alice.patch(MCP_SERVER, "default", "m", {"spec": {"suspended": True}})
+
+
+@pytest.mark.parametrize(
+    ("features", "deployment", "more", "field"),
+    [
+        (ALL_FEATURES, {"cmd": "serve"}, {}, "spec.deployment.image"),
+        (frozenset(), {"image": "i"}, {}, "spec.deployment.cmd"),
+        (frozenset(), {"cmd": "c", "serviceAccountName": "a"}, {}, "spec.deployment.serviceAccountName"),
+        (frozenset(), {"cmd": "c", "resources": {"limits": {"cpu": "1"}}}, {}, "spec.deployment.resources"),
+        (frozenset(), {"cmd": "c"}, {"replicas": 2}, "spec.replicas"),
+    ],
+)
+async def test_a_server_that_cannot_be_run_here_is_refused(
+    world: Any, features: Any, deployment: dict[str, Any], more: dict[str, Any], field: str
+) -> None:
+    world.facts = replace(world.facts, features=features)
+    spec = {"transportType": "http", "toolsPrefix": "m", "deployment": deployment, **more}
+    with pytest.raises(Forbidden) as refused:
+        await world.alice.create(MCP_SERVER, world.resource("MCPServer", "m", spec))
+    assert fields(refused) == [field]

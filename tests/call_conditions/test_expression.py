@@ -22,7 +22,10 @@ def holds(source: str, arguments: dict[str, Any] | None = None, argv: tuple[str,
         ("", "is empty"),
         (" ", "is empty"),
         ("argv[0] ==", "line 1, column 11: mismatched input the end of the expression"),
-        ("true &&\n agrv[0] == 'x'", "line 2, column 2: undeclared reference to 'agrv'; known are args, argv, tool and server"),
+        (
+            "true &&\n agrv[0] == 'x'",
+            "line 2, column 2: undeclared reference to 'agrv'; known are args, argv, annotations, tool and server",
+        ),
         ("argv[0] = 'x'", "line 1, column 9: token recognition error at: '= '"),
         ("args.command", "is of type DYN, and has to be true or false"),
         ("argv", "is of type LIST<STRING>"),
@@ -97,6 +100,36 @@ def test_it_is_told_whether_argv_is_looked_at() -> None:
     assert condition("args.x == 1 || (tool == 'y' && size(argv) == 2)").uses_argv
     assert not condition("args.argv == 'argv'").uses_argv
     assert not condition("['x'].exists(argv, argv == args.x)").uses_argv
+
+
+ANNOTATIONS = {"readOnly": True, "destructive": False, "idempotent": True, "openWorld": False}
+
+
+@pytest.mark.parametrize(
+    ("source", "annotations", "answer"),
+    [
+        ("annotations.readOnly", ANNOTATIONS, True),
+        ("annotations.destructive || annotations.openWorld", ANNOTATIONS, False),
+        ("annotations['readOnly'] && args.x == 1", ANNOTATIONS, True),
+        ("annotations.readOnly", None, None),
+        ("args.x == 1 || annotations.readOnly", None, None),
+        ("annotations.unheardOf", ANNOTATIONS, None),
+        ("has(annotations.unheardOf)", ANNOTATIONS, False),
+        ("annotations.readOnly || argv[0] == 'ls'", ANNOTATIONS, None),
+        ("args.x == 1", None, True),
+    ],
+)
+def test_what_a_server_says_of_its_tool(source: str, annotations: dict[str, bool] | None, answer: bool | None) -> None:
+    assert condition(source).holds(Facts("gh_get", "mcp", {"x": 1}, None, annotations)) is answer
+
+
+def test_it_is_told_whether_annotations_are_looked_at() -> None:
+    assert condition("annotations.readOnly").uses_annotations
+    assert not condition("args.annotations == 'x'").uses_annotations
+    both = condition("annotations.readOnly && argv[0] == 'ls'")
+    assert both.uses_annotations
+    assert both.uses_argv
+    assert not condition("annotations.readOnly").uses_argv
 
 
 def test_constants() -> None:

@@ -161,3 +161,16 @@ def test_gates_that_cannot_be_set(cli: Any) -> None:
     assert '"readers" not found' in cli.here("features", "enable", "file-access", "--policy", "readers", code=3).err
     assert "is built in" in cli.here("features", "disable", "file-access", "--policy", "default", code=3).err
     assert ["file-access", "closed"] in cli.here("features", "list", "--policy", "restrictive").rows
+
+
+def test_calls_of_mcp_servers_have_annotations(alone: Any, tmp_path: Path) -> None:
+    rules = [
+        {"tool": "gh_*", "action": "allow", "when": "annotations.readOnly && !annotations.openWorld"},
+        {"tool": "gh_*", "action": "deny"},
+    ]
+    policy = written(tmp_path, {**POLICY, "spec": {"toolGating": {"rules": rules}}})
+    for hints, code, decision in (("+readOnly", 0, "allow"), ("", 5, "deny"), ("+readOnly+openWorld", 5, "deny")):
+        row = alone("policy", "test", policy, "--call", f"gh_get@mcp{hints}={{}}", code=code).rows[1]
+        assert decision in row
+    assert "no hint of MCP" in alone("policy", "test", policy, "--call", "gh_get@mcp+harmless", code=4).err
+    assert "hints are of tools of MCP servers" in alone("policy", "test", policy, "--call", "gh_get@shell+readOnly", code=4).err

@@ -20,8 +20,8 @@ IMAGES = ROOT / "deploy/images"
 PYTHON_IMAGES = ("control-plane", "runner", "skill")
 
 
-def _requirements() -> list[str]:
-    lines = (IMAGES / "runner/requirements.txt").read_text().splitlines()
+def _requirements(image: str = "runner") -> list[str]:
+    lines = (IMAGES / image / "requirements.txt").read_text().splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
@@ -35,7 +35,8 @@ def _imports(modules: list[str], distributions: list[str], folder: Path) -> None
     (folder / "sympozium_core").symlink_to(ROOT / "sympozium_core")
     for name in distributions:
         files = importlib.metadata.distribution(name).files or []
-        for top in {file.parts[0] for file in files if file.suffix in (".py", ".so") and file.parts[0] != ".."}:
+        used = (file for file in files if file.suffix in (".py", ".so") or file.parts[0].endswith(".dist-info"))
+        for top in {file.parts[0] for file in used if file.parts[0] != ".."}:
             (folder / top).symlink_to(str(importlib.metadata.distribution(name).locate_file(top)))
     code = f"import sys, importlib; sys.path.append({str(folder)!r}); [importlib.import_module(name) for name in {modules}]"
     done = subprocess.run([sys.executable, "-S", "-I", "-c", code], capture_output=True, text=True, check=False)
@@ -56,7 +57,14 @@ def test_the_runners_image_has_what_agent_and_bridge_import(tmp_path: Path) -> N
     _imports(modules, _requirements(), tmp_path)
 
 
-def test_the_skills_image_needs_the_standard_library_alone(tmp_path: Path) -> None:
+def test_the_skills_image_has_what_a_skill_imports_that_needs_more(tmp_path: Path) -> None:
+    import sympozium_skill_mcp
+
+    (tmp_path / "sympozium_skill_mcp").symlink_to(Path(str(sympozium_skill_mcp.__file__)).parent)
+    _imports(_modules(sympozium_skill_mcp), _requirements("skill"), tmp_path)
+
+
+def test_the_library_of_tool_servers_needs_the_standard_library_alone(tmp_path: Path) -> None:
     _imports(_modules(sympozium_core.sidecar), [], tmp_path)
 
 

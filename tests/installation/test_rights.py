@@ -77,7 +77,7 @@ def test_the_controller_makes_no_runs_and_writes_no_policies() -> None:
         *(
             (verb, f"{kind}/status.sympozium.ai")
             for verb in ("patch", "update")
-            for kind in ("agentruns", "sympoziuminstances", "toolapprovals")
+            for kind in ("agentruns", "sympoziuminstances", "toolapprovals", "mcpservers")
         ),
         *(("update", f"{kind}/finalizers.sympozium.ai") for kind in ("agentruns", "sympoziuminstances")),
     }

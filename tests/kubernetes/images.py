@@ -164,7 +164,11 @@ def _python_image(name: str, wheels: list[Path]) -> Path:
 
 def _small(wheel: Path) -> bool:
     """Whether the wheel can end in the images of runner or skills."""
-    return wheel.name.startswith(("sympozium_core-", "sympozium_skill_", "cel_expr_python", "h11", "nats", "pluggy", "nkeys"))
+    listed = (CONTAINERFILES / name / "requirements.txt" for name in ("runner", "skill"))
+    lines = [line for file in listed for line in file.read_text().splitlines() if line and not line.startswith("#")]
+    names = {line.lower().replace("-", "_") for line in lines} | {"sympozium_core", "nkeys"}
+    name = wheel.name.partition("-")[0].lower()
+    return name in names or name.startswith("sympozium_skill_")
 
 
 def _wheels_image(wheels: list[Path], folder: Path) -> Path:

@@ -42,6 +42,7 @@ from sympozium_core.planning.inputs import SandboxFacts
 from sympozium_core.processes.plugins import IN_IMAGES, make_directory
 from sympozium_core.processes.runs import OnCluster, Parts, carry_out_runs
 from sympozium_core.processes.skill_archives import SkillArchives
+from sympozium_core.processes.tool_servers import OnThisCluster
 from sympozium_core.reconcile.informer import Informer
 from sympozium_core.registry.record import Record
 from sympozium_core.registry.relay import load_relay
@@ -183,6 +184,7 @@ class Stage:
             data_dir=self._path,
             clock=SystemClock(),
             settings=ControllerSettings(stop_grace=0.5),
+            tool_host=OnThisCluster(names.SYSTEM_NAMESPACE, "registry.example/skill:1"),
             on_cluster=OnCluster(BUS, self.cluster.create_subresource, self.archives),
         )
         async with carry_out_runs(parts):

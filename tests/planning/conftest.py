@@ -79,6 +79,7 @@ def inputs() -> Make:
         skills: tuple[SkillSource, ...] = (SHELL,),
         missing: tuple[str, ...] = (),
         addresses: Mapping[str, tuple[str, ...]] | None = None,
+        **more: Any,
     ) -> RunInputs:
         normal_run, normal_instance = objects(run, instance)
         return RunInputs(
@@ -91,6 +92,7 @@ def inputs() -> Make:
             agent_command=("python", "-m", "runner"),
             bridge_command=("python", "-m", "bridge"),
             addresses=addresses or {},
+            **more,
         )
 
     return make

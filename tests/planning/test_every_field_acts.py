@@ -91,6 +91,7 @@ CASES: dict[str, Case] = {
     "modelPolicy.allowedPrivate": Case(
         {}, {"modelPolicy": {"allowedPrivate": ["10.1.0.0/16"]}}, {"model": {"model": "m", "baseURL": "http://10.1.2.3/v1"}}
     ),
+    "mcpPolicy.allowedPrivate": Case({}, {"mcpPolicy": {"allowedPrivate": ["10.1.0.0/16"]}}),
     "modelPolicy.allowedModels": Case({}, {"modelPolicy": {"allowedModels": ["claude*"]}}),
     "imagePolicy.allowedRegistries": Case({}, {"imagePolicy": {"allowedRegistries": ["registry.example.com"]}}),
     "lifecyclePolicy.deniedResources": Case(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sympozium_core import names
+from sympozium_core.contracts.mcp import McpClient
 from sympozium_core.contracts.provider import ChatRequest, Chunk, Endpoint, Provider, ProviderError
 from sympozium_core.processes import models
 from sympozium_core.processes.models import Asked, OpenProviders
@@ -27,7 +28,8 @@ async def server() -> AsyncIterator[OpenAIServer]:
 
 def opened(tmp_path: Path, *, on_this_machine: bool) -> OpenProviders:
     drivers: Drivers[Provider] = Drivers(names.GROUP_PROVIDERS, Provider)
-    return OpenProviders(Asked(drivers, tmp_path, on_this_machine=on_this_machine))
+    clients: Drivers[McpClient] = Drivers(names.GROUP_MCP_CLIENTS, McpClient)
+    return OpenProviders(Asked(drivers, tmp_path, on_this_machine=on_this_machine, mcp_clients=clients))
 
 
 async def ask(provider: Provider, server: OpenAIServer, base_url: str) -> list[Chunk]:

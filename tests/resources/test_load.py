@@ -15,6 +15,7 @@ from sympozium_core.resources import load
 from sympozium_core.resources.agentrun import AgentRun
 from sympozium_core.resources.instance import SympoziumInstance
 
+EXTERNAL = {"transportType": "http", "toolsPrefix": "x", "url": "https://example.com/mcp"}
 Make = Callable[..., dict[str, Any]]
 
 
@@ -108,7 +109,18 @@ def test_faults_of_a_run(make: Make, spec: dict[str, Any], field: str, said: str
             "'a' is not among allowedRuntimeClasses",
         ),
         ("MCPServer", {"transportType": "http", "toolsPrefix": "x"}, "spec.url", "is missing, and so is deployment"),
-        ("MCPServer", {"transportType": "stdio", "toolsPrefix": "x", "url": "u"}, "spec.deployment", "is missing"),
+        ("MCPServer", {"transportType": "http", "toolsPrefix": "x", "url": "https://example.com", "deployment": {"image": "i"}}, "spec.url", "is there beside"),
+        ("MCPServer", {"transportType": "stdio", "toolsPrefix": "x", "deployment": {"image": "i"}}, "spec.deployment.cmd", "is missing"),
+        ("MCPServer", {"transportType": "http", "toolsPrefix": "x", "deployment": {"port": 1}}, "spec.deployment.image", "is missing"),
+        ("MCPServer", {"transportType": "http", "toolsPrefix": "x y", "url": "https://example.com"}, "spec.toolsPrefix", "'x y' is no prefix"),
+        ("MCPServer", {"transportType": "http", "toolsPrefix": "x", "url": "https://me:secret@example.com"}, "spec.url", "is no address"),
+        ("MCPServer", {"transportType": "http", "toolsPrefix": "x", "url": "https://example.com:x/"}, "spec.url", "is no address"),
+        ("MCPServer", {**EXTERNAL, "headers": [{"name": "Host", "value": "x"}]}, "spec.headers[0].name", "'Host' is set by the protocol"),
+        ("MCPServer", {**EXTERNAL, "headers": [{"name": "Mcp-Session-Id", "value": "x"}]}, "spec.headers[0].name", "'Mcp-Session-Id' is set"),
+        ("MCPServer", {**EXTERNAL, "headers": [{"name": "a b", "value": "x"}]}, "spec.headers[0].name", "'a b' is no name of a header"),
+        ("MCPServer", {**EXTERNAL, "headers": [{"name": "X-Key"}]}, "spec.headers[0].value", "is missing"),
+        ("SympoziumInstance", {"provider": {"model": "m"}, "mcpServers": [{"name": "x", "toolsPrefix": "x", "authSecret": "s"}]}, "spec.mcpServers[0].authSecret", "goes with url"),
+        ("MCPServer", {"transportType": "stdio", "toolsPrefix": "x", "url": "https://example.com/mcp"}, "spec.deployment", "is missing"),
         ("PersonaPack", {"personas": [{"name": "a", "systemPrompt": "p", "schedule": {"task": "t"}}]}, "spec.personas[0].schedule.interval", "is missing, and so is cron"),
         ("PersonaPack", {"agentConfigs": [{"name": "a"}]}, "spec.agentConfigs[0].systemPrompt", "is missing"),
         ("PersonaPack", {"personas": [{"name": "a", "systemPrompt": "p", "skills": [{"skillPackRef": "k8s"}]}]}, "spec.personas[0].skills[0]", "is an object instead of text (write the name alone: k8s)"),

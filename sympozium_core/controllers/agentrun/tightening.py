@@ -16,7 +16,7 @@ from sympozium_core.controllers.agentrun.context import INDEX_STAGE, RunContext
 from sympozium_core.controllers.agentrun.journal import Record
 from sympozium_core.controllers.agentrun.status import Stage, status_of, write_status
 from sympozium_core.names import SYSTEM_NAMESPACE
-from sympozium_core.planning.fetching import model_guard
+from sympozium_core.planning.fetching import server_guard
 from sympozium_core.planning.limits import below, lowered, tighter
 from sympozium_core.planning.reach import lost, model_refusal, narrowed, reach_of
 from sympozium_core.planning.tightening import differences, tightened, with_tools
@@ -57,7 +57,13 @@ def as_held(plan: RunPlan, record: Record) -> RunPlan:
         return plan
     reach = reach_of(plan, record.policy)
     less = with_tools(plan, _tools(plan, record))
-    return replace(less, limits=_limits(plan, record), fetch=reach.fetch, private_models=reach.private_models)
+    return replace(
+        less,
+        limits=_limits(plan, record),
+        fetch=reach.fetch,
+        private_models=reach.private_models,
+        private_mcp=reach.private_mcp,
+    )
 
 
 class Held(NamedTuple):
@@ -97,7 +103,7 @@ async def _against_now(context: RunContext, run: Object, plan: RunPlan, record: 
     for number, policy in enumerate(policies):
         narrower, fewer = tightened(tools, policy.tools, served), tighter(limits, policy)
         nearer = narrowed(reach, policy, named=number == 0 and policy.name == named)
-        guard = model_guard(nearer.private_models, on_this_machine=context.single_user)
+        guard = server_guard(nearer.private_models, on_this_machine=context.single_user)
         if refusal := model_refusal(plan, policy, guard):
             return refusal
         if narrower != tools or fewer or nearer != reach:
@@ -121,7 +127,7 @@ async def _stamp(context: RunContext, run: Object, record: Record) -> None:
     if record.policy is None:
         return
     stamp, tools = status_of(run).get("effectivePolicy") or {}, record.policy["tools"]
-    told = {field: record.policy.get(field) for field in ("limits", "fetch", "privateModels")}
+    told = {field: record.policy.get(field) for field in ("limits", "fetch", "privateModels", "privateMcp")}
     changes = {"digest": digest(tools), "tools": tools, **told, "tightenedBy": record.policy["by"]}
     await write_status(context.cluster, run, {"effectivePolicy": {**stamp, **changes}})
 
