@@ -46,6 +46,8 @@ class TrialSettings:
     """As `settings.EmbeddedSettings.sandbox`."""
     params: Mapping[str, str] = field(default_factory=dict)
     """Parameters of the skill, as an instance's ``skills[].params``."""
+    secret: Mapping[str, bytes] = field(default_factory=dict)
+    """What is in the Secret, whichever the skill asks for; empty: it gets none, and its tools say what is missing."""
 
 
 class Trial:
@@ -82,12 +84,19 @@ async def on_trial(found: FoundFolder, settings: TrialSettings) -> AsyncIterator
     with _shown_to_sandboxes(found.folder):
         name, driver = await choice.choose()
         changed = asyncio.Event()
-        context = SandboxContext(settings.data_dir, "unix:///nowhere/bus.sock", lambda pod: "", lambda pod: changed.set())
+        context = SandboxContext(
+            settings.data_dir,
+            "unix:///nowhere/bus.sock",
+            lambda pod: "",
+            lambda pod: changed.set(),
+            secret=lambda namespace, name: _given(settings.secret),
+        )
         await driver.open(context)
     pod = f"trial-{uuid.uuid4().hex[:12]}"
     source = SkillSource(found.name, found.pack, settings.params, found.command)
-    # There is no Secret where there is no control plane: tools say what is missing, which is a test too.
-    container = replace(sidecar(source, facts_of(name, driver)), secret="", secret_path="", kubernetes=False)
+    container = replace(sidecar(source, facts_of(name, driver)), kubernetes=False)
+    if not settings.secret:
+        container = replace(container, secret="", secret_path="", secret_env={})
     try:
         began = time.monotonic()
         await driver.start(pod, PodPlan((Container("agent", "agent", _WAITS), container)))
@@ -100,6 +109,10 @@ async def on_trial(found: FoundFolder, settings: TrialSettings) -> AsyncIterator
             await driver.stop(pod, grace=GRACE)
         await driver.remove(pod)
         await driver.close()
+
+
+async def _given(secret: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    return secret
 
 
 @asynccontextmanager
