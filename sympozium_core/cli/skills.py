@@ -128,7 +128,7 @@ async def _try(
     from sympozium_core.processes.skill_trial import TrialSettings, on_trial
 
     with tempfile.TemporaryDirectory(prefix="sympozium-trial-") as folder:
-        async with on_trial(found, TrialSettings(Path(folder), arguments.sandbox, *given)) as trial:
+        async with on_trial(found, TrialSettings(Path(folder), arguments.sandbox, *given, heard=_print_progress)) as trial:
             print(printable(trial.sandbox))
             print(f"{found.name}: {_many(len(trial.tools), 'tool')}, up in {trial.took:.2f} s")
             failed = 0
@@ -175,10 +175,10 @@ async def _one(trial: Trial, call: AskedCall, timeout: float) -> bool:
     """Makes a call and shows it; whether its result is what it should be."""
     import time
 
+    print(printable(f"  {call.tool} {json.dumps(dict(call.arguments), ensure_ascii=False)}"))
     began = time.monotonic()
     result = await trial.call(call.tool, call.arguments, timeout)
     took = time.monotonic() - began
-    print(printable(f"  {call.tool} {json.dumps(dict(call.arguments), ensure_ascii=False)}"))
     code = f", exit {result.exit_code}" if result.exit_code is not None else ""
     cut = ", cut" if result.truncated else ""
     print(f"    {result.status}{code}{cut}  [{took:.2f}s]")
@@ -190,6 +190,11 @@ async def _one(trial: Trial, call: AskedCall, timeout: float) -> bool:
     if wrong:
         print(printable(f"    NOT AS IT SHOULD BE: {wrong}"))
     return not wrong
+
+
+def _print_progress(text: str) -> None:
+    for line in text.splitlines()[-1:]:
+        print(printable(f"    … {line}"), flush=True)
 
 
 def _wrong(call: AskedCall, result: ToolResult) -> str:

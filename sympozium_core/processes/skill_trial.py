@@ -13,7 +13,7 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -48,6 +48,8 @@ class TrialSettings:
     """Parameters of the skill, as an instance's ``skills[].params``."""
     secret: Mapping[str, bytes] = field(default_factory=dict)
     """What is in the Secret, whichever the skill asks for; empty: it gets none, and its tools say what is missing."""
+    heard: Callable[[str], None] = field(default=lambda text: None)
+    """Told what a running tool says meanwhile."""
 
 
 class Trial:
@@ -101,6 +103,7 @@ async def on_trial(found: FoundFolder, settings: TrialSettings) -> AsyncIterator
         began = time.monotonic()
         await driver.start(pod, PodPlan((Container("agent", "agent", _WAITS), container)))
         async with _server(found.name, settings.data_dir / pod / "volumes" / container.name) as server:
+            server.heard = lambda name, call, text: settings.heard(text)
             tools = await _tools(driver, pod, container.name, server, changed)
             yield Trial(server, tools, choice.why, time.monotonic() - began, settings.data_dir / pod)
             server.finish()

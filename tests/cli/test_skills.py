@@ -89,6 +89,13 @@ def test_a_secret_comes_from_the_environment_and_stands_nowhere(alone: Any, skil
     assert "opens-nothing" not in refused
 
 
+def test_what_a_tool_says_meanwhile_is_shown(alone: Any, skill: Path) -> None:
+    declared = "    tools:\n    - {name: wait, description: Waits., exec: [sh, -c, 'echo half done; sleep 2; echo done']}\n"
+    (skill / "skillpack.yaml").write_text(PACK + declared)
+    out = alone("skills", "test", str(skill), "--call", "wait").out
+    assert out.index("    … half done") < out.index("    | half done\n    | done")
+
+
 def test_a_server_that_dies_says_its_last_words(alone: Any, skill: Path) -> None:
     (skill / "server.sh").write_text("echo no such database >&2; exit 3\n")
     done = alone("skills", "test", str(skill), code=1)
