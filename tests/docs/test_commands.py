@@ -35,6 +35,7 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.timeout(DEADLINE * 4)
 def test_a_page(runnable: list[Any], tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
