@@ -16,6 +16,7 @@ from sympozium_core.errors import Cause, Refused
 from sympozium_core.planning.egress import names_in
 from sympozium_core.planning.inputs import McpSource, RunInputs, SandboxFacts, SkillSource, skill_refs
 from sympozium_core.planning.mandatory import both
+from sympozium_core.planning.memory import MEMORY_SKILL, wants_memory
 from sympozium_core.planning.plan import SHELL_SKILL
 from sympozium_core.planning.policy import DEFAULT_POLICY, EffectivePolicy, effective_policy
 from sympozium_core.planning.skills import LEGACY_PREFIX, FoundSkill, attach
@@ -170,6 +171,8 @@ class Directory:
         if policy is None:
             raise Refused([Cause("", f"instance {name!r} names policy {policy_name!r}, which does not exist")])
         wanted = {(reference.get("skillPackRef") or "").removeprefix(LEGACY_PREFIX) for reference in skill_refs(run, instance)}
+        if wants_memory(instance):
+            wanted.add(MEMORY_SKILL)
         wanted.discard(SHELL_SKILL)
         others = await asyncio.gather(*(self._skill(namespace, skill) for skill in wanted))
         found = {SHELL_SKILL: shell, **dict(zip(wanted, others, strict=True))}
