@@ -13,7 +13,7 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -48,6 +48,10 @@ class TrialSettings:
     """As `settings.EmbeddedSettings.sandbox`."""
     params: Mapping[str, str] = field(default_factory=dict)
     """Parameters of the skill, as an instance's ``skills[].params``."""
+    secret: Mapping[str, bytes] = field(default_factory=dict)
+    """What is in the Secret, whichever the skill asks for; empty: it gets none, and its tools say what is missing."""
+    heard: Callable[[str], None] = field(default=lambda text: None)
+    """Told what a running tool says meanwhile."""
 
 
 class Trial:
@@ -86,17 +90,24 @@ async def on_trial(found: FoundFolder, settings: TrialSettings) -> AsyncIterator
         changed = asyncio.Event()
         pods, memories = settings.data_dir / "pods", settings.data_dir / "memory"
         context = SandboxContext(
-            pods, "unix:///nowhere/bus.sock", lambda pod: "", lambda pod: changed.set(), memory_dir=memories
+            pods,
+            "unix:///nowhere/bus.sock",
+            lambda pod: "",
+            lambda pod: changed.set(),
+            secret=lambda namespace, name: _given(settings.secret),
+            memory_dir=memories,
         )
         await driver.open(context)
     pod = f"trial-{uuid.uuid4().hex[:12]}"
     source = SkillSource(found.name, found.pack, settings.params, found.command)
-    # There is no Secret where there is no control plane: tools say what is missing, which is a test too.
-    container = replace(sidecar(source, facts_of(name, driver), _INSTANCE), secret="", secret_path="", kubernetes=False)
+    container = replace(sidecar(source, facts_of(name, driver), _INSTANCE), kubernetes=False)
+    if not settings.secret:
+        container = replace(container, secret="", secret_path="", secret_env={})
     try:
         began = time.monotonic()
         await driver.start(pod, PodPlan((Container("agent", "agent", _WAITS), container), memory=_INSTANCE["metadata"]["uid"]))
         async with _server(found.name, pods / pod / "volumes" / container.name) as server:
+            server.heard = lambda name, call, text: settings.heard(text)
             tools = await _tools(driver, pod, container.name, server, changed)
             yield Trial(server, tools, choice.why, time.monotonic() - began, pods / pod)
             server.finish()
@@ -105,6 +116,10 @@ async def on_trial(found: FoundFolder, settings: TrialSettings) -> AsyncIterator
             await driver.stop(pod, grace=GRACE)
         await driver.remove(pod)
         await driver.close()
+
+
+async def _given(secret: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    return secret
 
 
 @asynccontextmanager

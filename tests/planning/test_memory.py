@@ -26,7 +26,7 @@ def containers(given: RunInputs) -> list[str]:
 
 def test_its_sidecar_alone_sees_it_and_knows_its_size(inputs: Make) -> None:
     given = inputs(skills=(SKILL,), instance=MEMORY, sandbox=LOCAL)
-    given.instance["metadata"]["uid"] = "4711"  # type: ignore[index]  # a dict
+    given.instance["metadata"]["uid"] = "4711"
     pod = make_plan(given).pod
     assert [container.name for container in pod.containers if container.memory] == ["skill-memory"]
     assert pod.containers[-1].env["SYMPOZIUM_MEMORY_KB"] == "64"
