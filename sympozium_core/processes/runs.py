@@ -122,7 +122,9 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
         policies = informers.of(SYMPOZIUM_POLICY)
         questions = informers.of(TOOL_APPROVAL, indexes=tool_approvals.INDEXES)
         events = EventRecorder(parts.cluster, "sympozium-controller", clock=parts.clock)
-        tool_servers = mcp_servers(parts.cluster, parts.bus, informers, parts.tool_host, events=events, clock=parts.clock)
+        tool_servers = mcp_servers(
+            parts.cluster, parts.bus, informers, parts.directory.mcp_private, parts.tool_host, events=events, clock=parts.clock
+        )
         parts.directory.settle = tool_servers.settled
         supervisor = Supervisor()
         supervisor.add("informers", informers.run)
