@@ -62,7 +62,7 @@ def mcp_servers(
             events=events,
             clock=clock,
             remote=True,
-            sources=[workloads.source],
+            sources=workloads.sources,
         )
     made = McpServers(cluster, bus, servers, private, host, events=events, clock=clock)
     host.changed = made.look_at
