@@ -24,6 +24,11 @@ _FIELDS: Mapping[str, Mapping[str, str]] = {
         "agents.default.subagents": "runs that start runs are not available in this version",
         "agents.default.sandbox.image": "commands run in the sidecar of a skill, whose image counts",
     },
+    "SkillPack": {
+        "runtimeRequirements": "what a run gets is said by the run, its instance and its policy",
+        "sidecar.ports": "nothing reaches a port of a run's pod in this version",
+        "sidecar.requiresServer": "server runs (web endpoints) are not available in this version: runs with this skill are refused",
+    },
     "SympoziumPolicy": {
         "sandboxPolicy.defaultImage": "commands run in the sidecar of a skill, whose image counts",
         "imagePolicy": "runs pull no images here, so there is nothing to restrict",

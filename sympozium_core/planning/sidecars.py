@@ -151,6 +151,9 @@ def _started_by(skill: SkillSource, sandbox: SandboxFacts) -> tuple[str, tuple[s
 
 
 def _start_faults(skill: SkillSource, sandbox: SandboxFacts) -> list[Cause]:
+    if skill.sidecar.get("requiresServer"):
+        what = f"skill {skill.name!r} needs a server run (sidecar.requiresServer), which this version does not have"
+        return [Cause("spec.skills", what, "use a skill without")]
     if skill.problem:
         return [Cause("spec.skills", f"skill {skill.name!r} cannot be started from its package: {skill.problem}")]
     if not skill.sidecar or is_served(skill, sandbox):

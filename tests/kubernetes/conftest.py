@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from sympozium_core.resources import kinds
 from tests.kubernetes import installed
 from tests.kubernetes.images import load_all
 from tests.kubernetes.installed import Operator
 from tests.kubernetes.kubectl import Kubectl, eventually
 from tests.kubernetes.machine import images
 from tests.kubernetes.machine.archives import Settings
-from tests.kubernetes.machine.layout import Layout
+from tests.kubernetes.machine.layout import ROOT, Layout
 from tests.kubernetes.machine.processes import Processes
+from tests.kubernetes.stage import Stage, stage
 
 PYTHON = "localhost/python:1"
 INSTALLER = "test_install"
@@ -35,6 +37,21 @@ def kubeconfig() -> Path:
 @pytest.fixture(scope="session")
 def kubectl(kubeconfig: Path) -> Kubectl:
     return Kubectl(kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def crds(kubectl: Kubectl) -> None:
+    """Our kinds are served."""
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "deploy/crds"))
+    for kind in kinds.OURS:
+        kubectl.wait("condition=Established", f"crd/{kind.resource}")
+
+
+@pytest.fixture
+async def played(crds: None, kubeconfig: Path, namespace: str, tmp_path: Path) -> AsyncIterator[Stage]:
+    """A controller on the real API, whose pods a test plays."""
+    async with stage(kubeconfig, namespace, tmp_path) as made:
+        yield made
 
 
 @pytest.fixture

@@ -15,18 +15,12 @@ from typing import Any
 import pytest
 import yaml
 
-from sympozium_core.resources import kinds
 from tests.kubernetes.kubectl import Kubectl, eventually
+
+pytestmark = pytest.mark.usefixtures("crds")
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 60.0
-
-
-@pytest.fixture(scope="session", autouse=True)
-def crds(kubectl: Kubectl) -> None:
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "deploy/crds"))
-    for kind in kinds.OURS:
-        kubectl.wait("condition=Established", f"crd/{kind.resource}")
 
 
 @dataclass(frozen=True)

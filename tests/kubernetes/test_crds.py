@@ -18,6 +18,8 @@ from sympozium_core.contracts.cluster import ApiError, BadRequest, Invalid, Reso
 from sympozium_core.resources import kinds, load
 from tests.kubernetes.kubectl import Kubectl
 
+pytestmark = pytest.mark.usefixtures("crds")
+
 ROOT = Path(__file__).parents[2]
 EACH_KIND = pytest.mark.parametrize("kind", kinds.OURS, ids=lambda kind: kind.kind)
 REFUSED = ("agentrun_sample", "sympoziuminstance_sample")
@@ -36,13 +38,6 @@ def manifests() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 EVERY_MANIFEST = pytest.mark.parametrize("manifest", [pytest.param(found, id=name) for name, found in manifests()])
-
-
-@pytest.fixture(scope="session", autouse=True)
-def crds(kubectl: Kubectl) -> None:
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "deploy/crds"))
-    for kind in kinds.OURS:
-        kubectl.wait("condition=Established", f"crd/{kind.resource}")
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +13,10 @@ from sympozium_core.contracts.plan import PodPlan
 from sympozium_core.contracts.sandbox import ContainerStatus, PodStatus
 from sympozium_core.controllers.agentrun import hooks
 from sympozium_core.resources import kinds
-from tests.kubernetes.kubectl import Kubectl
-from tests.kubernetes.stage import Stage, stage
-from tests.kubernetes.test_identity import RIGHTS, ROOT, left_of, nothing_left
+from tests.kubernetes.stage import Stage
+from tests.kubernetes.test_identity import RIGHTS, left_of, nothing_left
+
+pytestmark = pytest.mark.usefixtures("crds")
 
 HOOK = {"image": "registry.example/hook:1"}
 PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}
@@ -27,19 +26,6 @@ RUNNING = PodStatus("running", {"hook": ContainerStatus("running")})
 
 def ended(code: int = 0, **more: Any) -> PodStatus:
     return PodStatus("ended", {"hook": ContainerStatus("ended", code, **more)})
-
-
-@pytest.fixture(scope="module", autouse=True)
-def crds(kubectl: Kubectl) -> None:
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "deploy/crds"))
-    for kind in kinds.OURS:
-        kubectl.wait("condition=Established", f"crd/{kind.resource}")
-
-
-@pytest.fixture
-async def played(kubeconfig: Path, namespace: str, tmp_path: Path) -> AsyncIterator[Stage]:
-    async with stage(kubeconfig, namespace, tmp_path) as made:
-        yield made
 
 
 async def started(played: Stage, run: Object, which: str) -> str:

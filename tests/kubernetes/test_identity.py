@@ -29,10 +29,11 @@ from sympozium_core.controllers.agentrun import running
 from sympozium_core.controllers.agentrun.rights import secret_name
 from sympozium_core.errors import Permanent
 from sympozium_core.planning.identities import account_name
-from sympozium_core.resources import kinds
 from sympozium_core.resources.kinds import AGENT_RUN
 from tests.kubernetes.kubectl import Kubectl, eventually
-from tests.kubernetes.stage import Stage, stage
+from tests.kubernetes.stage import Stage
+
+pytestmark = pytest.mark.usefixtures("crds")
 
 ROOT = Path(__file__).parents[2]
 RIGHTS = {"rbac": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}]}
@@ -42,19 +43,6 @@ REFUSED_WITHIN = 10.0
 
 RUN_BOUND = (ROLE, ROLE_BINDING, SERVICE_ACCOUNT, SECRET)
 CLUSTER_WIDE = (CLUSTER_ROLE, CLUSTER_ROLE_BINDING)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def crds(kubectl: Kubectl) -> None:
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "deploy/crds"))
-    for kind in kinds.OURS:
-        kubectl.wait("condition=Established", f"crd/{kind.resource}")
-
-
-@pytest.fixture
-async def played(kubeconfig: Path, namespace: str, tmp_path: Path) -> AsyncIterator[Stage]:
-    async with stage(kubeconfig, namespace, tmp_path) as made:
-        yield made
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +15,16 @@ from sympozium_core.contracts.plan import PodPlan
 from sympozium_core.contracts.sandbox import ContainerStatus, PodStatus
 from sympozium_core.controllers import network_profiles
 from sympozium_core.controllers.network_policies import BASE, Profile
-from sympozium_core.resources import kinds
 from sympozium_core.resources.kinds import AGENT_RUN, SYMPOZIUM_INSTANCE
 from tests.kubernetes.kubectl import Kubectl
-from tests.kubernetes.stage import Stage, stage
+from tests.kubernetes.stage import Stage
+
+pytestmark = pytest.mark.usefixtures("crds")
 
 ROOT = Path(__file__).parents[2]
 RIGHTS = {"rbac": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]}
 OPEN = {"networkPolicy": {"allowedEgress": [{"host": "93.184.216.34", "port": 443}, {"host": "0.0.0.0/0", "port": 53}]}}
 BUS_POLICY, API_POLICY = Profile().policy, Profile("api").policy
-
-
-@pytest.fixture(scope="module", autouse=True)
-def crds(kubectl: Kubectl) -> None:
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "deploy/crds"))
-    for kind in kinds.OURS:
-        kubectl.wait("condition=Established", f"crd/{kind.resource}")
-
-
-@pytest.fixture
-async def played(kubeconfig: Path, namespace: str, tmp_path: Path) -> AsyncIterator[Stage]:
-    async with stage(kubeconfig, namespace, tmp_path) as made:
-        yield made
 
 
 async def policies(played: Stage) -> dict[str, Object]:

@@ -145,10 +145,11 @@ class ThirdParty:
 
 
 def main() -> None:
-    """For the author of this file: in this very environment, where everything is editable."""
-    scratch = Path(sys.argv[1])
+    """``python -m tests.package.third_party FOLDER PYTHON``: in an environment that has the wheels already."""
+    scratch, python = Path(sys.argv[1]).resolve(), sys.argv[2]
     scratch.mkdir(exist_ok=True)
-    ThirdParty(scratch, sys.executable, {**os.environ, "SYMPOZIUM_DATA_DIR": str(scratch / "data")}).work()
+    path = f"{Path(python).parent}:{os.environ['PATH']}"
+    ThirdParty(scratch, python, {**os.environ, "SYMPOZIUM_DATA_DIR": str(scratch / "data"), "PATH": path}).work()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sympozium_core.contracts.plan import SecretKey
 from sympozium_core.contracts.sandbox import ALL_PROMISES
 from sympozium_core.errors import Refused
 from sympozium_core.planning.inputs import RunInputs, SandboxFacts, SkillSource
@@ -126,3 +127,36 @@ def test_images_come_from_where_the_policy_says(
 
 def test_sympoziums_own_image_is_no_matter_of_policy(inputs: Make, cluster: SandboxFacts) -> None:
     make_plan(inputs(skills=(PACKAGE,), sandbox=cluster, policy={"imagePolicy": {"allowedRegistries": []}}))
+
+
+def test_a_skill_that_needs_a_server_run_is_refused(inputs: Make, cluster: SandboxFacts, a_skill: Skill) -> None:
+    with pytest.raises(Refused, match=r"sidecar.requiresServer.*use a skill without"):
+        make_plan(inputs(skills=(a_skill("web", {"requiresServer": True}),), sandbox=cluster))
+
+
+def test_a_sidecar_without_image_and_package_is_refused(inputs: Make, cluster: SandboxFacts) -> None:
+    nobody = SkillSource("lost", {"spec": {"skills": [], "sidecar": {"mountWorkspace": True}}}, {})
+    with pytest.raises(Refused, match="neither an image nor a package that serves it"):
+        make_plan(inputs(skills=(nobody,), sandbox=cluster))
+
+
+def test_a_package_whose_code_cannot_be_brought_says_why(inputs: Make, cluster: SandboxFacts) -> None:
+    heavy = SkillSource("heavy", {"spec": {"skills": [], "sidecar": {}}}, {}, (), "heavy", problem="needs torch")
+    with pytest.raises(Refused, match="cannot be started from its package: needs torch"):
+        make_plan(inputs(skills=(heavy,), sandbox=cluster))
+
+
+def test_code_that_no_image_has_is_a_volume_of_the_instance(inputs: Make, cluster: SandboxFacts) -> None:
+    carried = SkillSource("git", {"spec": {"skills": [], "sidecar": {}}}, {}, (), "acme_git", code="ab" * 32)
+    given = inputs(skills=(carried,), sandbox=cluster)
+    container = make_plan(given).pod.containers[-1]
+    assert container.command == ("python3", "-P", "-m", "sympozium_core.sidecar.packaged", "ab" * 32, "acme_git")
+    assert (container.code, container.image) == ("ab" * 32, "")
+    assert container.code_volume.startswith("code-abababab")
+
+
+def test_variables_come_from_the_pack_or_from_secrets(inputs: Make, cluster: SandboxFacts, a_skill: Skill) -> None:
+    env = [{"name": "A", "value": "1"}, {"name": "B", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "token"}}}]
+    container = make_plan(inputs(skills=(a_skill("git", {"env": env}),), sandbox=cluster)).pod.containers[-1]
+    assert container.env["A"] == "1"
+    assert container.secret_env == {"B": SecretKey("keys", "token")}
