@@ -31,6 +31,7 @@ from sympozium_core.controllers.agentrun.plans import Plans
 from sympozium_core.controllers.agentrun.status import Stage, stage_of
 from sympozium_core.controllers.agentrun.tightening import PolicyChanges
 from sympozium_core.controllers.agentrun.warm import WarmPods
+from sympozium_core.controllers.mcpserver.controller import McpServers
 from sympozium_core.controllers.memory_claims import MemoryClaims
 from sympozium_core.controllers.memory_folders import MemoryFolders
 from sympozium_core.controllers.network_policies import BusPlace
@@ -126,8 +127,7 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
         policies = informers.of(SYMPOZIUM_POLICY)
         questions = informers.of(TOOL_APPROVAL, indexes=tool_approvals.INDEXES)
         events = EventRecorder(parts.cluster, "sympozium-controller", clock=parts.clock)
-        tool_servers = mcp_servers(parts.cluster, parts.bus, informers, parts.tool_host, events=events, clock=parts.clock)
-        parts.directory.settle = tool_servers.settled
+        tool_servers = _tool_servers(parts, informers, events)
         supervisor = Supervisor()
         supervisor.add("informers", informers.run)
         supervisor.add("events", events.run)
@@ -173,6 +173,13 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
                 wake.uid(uid)
 
         yield adopt
+
+
+def _tool_servers(parts: Parts, informers: Informers, events: EventRecorder) -> McpServers:
+    private, host = parts.directory.mcp_private, parts.tool_host
+    made = mcp_servers(parts.cluster, parts.bus, informers, private, host, events=events, clock=parts.clock)
+    parts.directory.settle = made.settled
+    return made
 
 
 async def _answer_pods(stack: AsyncExitStack, parts: Parts, context: RunContext) -> None:
