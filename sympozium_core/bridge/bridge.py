@@ -176,7 +176,8 @@ class _Run:
         }
         offer = offers.decide(self._given.plan, said)
         await self._record.append("started", **offer.started_entry())
-        for problem in offer.problems:
+        silent = [f"MCP server {name} has no tool in this run: it did not answer, or offers none" for name in offer.silent]
+        for problem in (*offer.problems, *silent):
             await self._record.problem(problem, layout.MANIFEST)
         for name in offer.missing:
             if error := self._servers[name].manifest_error:

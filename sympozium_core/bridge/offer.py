@@ -12,7 +12,7 @@ from sympozium_core.contracts.plan import RunPlan
 from sympozium_core.ipc.layout import MAX_TOOLS
 from sympozium_core.ipc.protocol import ToolDefinition
 from sympozium_core.ipc.task import OfferedTool
-from sympozium_core.names import CORE_SERVERS, NATIVE_SERVER
+from sympozium_core.names import CORE_SERVERS, MCP_SERVER, NATIVE_SERVER
 
 MAX_SCHEMA = 32 * 1024
 """Bytes of one tool's parameters as JSON."""
@@ -32,6 +32,9 @@ class Offer:
     """Servers of the plan that said nothing in time."""
     problems: tuple[str, ...]
     """Tools that were refused, and why."""
+
+    silent: tuple[str, ...] = ()
+    """MCP servers of the plan of which no tool is there: they were away when the run began, or offer none."""
 
     def started_entry(self) -> dict[str, Any]:
         """The fields of the journal's `started`."""
@@ -74,7 +77,13 @@ def decide(plan: RunPlan, manifests: Mapping[str, Sequence[ToolDefinition]]) -> 
         ),
         missing=tuple(server.name for server in plan.servers if server.name not in manifests),
         problems=tuple(problems),
+        silent=_silent(plan, served),
     )
+
+
+def _silent(plan: RunPlan, served: Mapping[str, Mapping[str, ToolDefinition]]) -> tuple[str, ...]:
+    names = served.get(MCP_SERVER, {})
+    return tuple(each.name for each in plan.mcp if not any(name.startswith(f"{each.prefix}_") for name in names))
 
 
 def _offered(tool: str, servers: list[str], served: Mapping[str, Mapping[str, ToolDefinition]]) -> OfferedTool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sympozium_core.bridge.assignment import Assignment, Earlier
 from sympozium_core.bridge.offer import Offer
+from sympozium_core.contracts.mcp import missing_section
 from sympozium_core.contracts.plan import RunPlan
 from sympozium_core.ipc.task import ModelEndpoint, Resume, RunIdentity, SkillEntry, Task, TaskLimits
 
@@ -14,7 +15,7 @@ def task(assignment: Assignment, offer: Offer, endpoint: ModelEndpoint) -> Task:
         run=RunIdentity(plan.uid, plan.name, plan.namespace, plan.instance, assignment.attempt),
         text=plan.task,
         system_prompt=plan.system_prompt,
-        prompt_sections=plan.prompt_sections,
+        prompt_sections=(*plan.prompt_sections, *_missing(offer)),
         model=endpoint,
         tools=offer.tools,
         skills=_skills(plan),
@@ -30,6 +31,11 @@ def task(assignment: Assignment, offer: Offer, endpoint: ModelEndpoint) -> Task:
         if assignment.earlier and assignment.earlier.messages
         else None,
     )
+
+
+def _missing(offer: Offer) -> tuple[str, ...]:
+    section = missing_section(dict.fromkeys(offer.silent, "it did not answer when the run began"))
+    return (section,) if section else ()
 
 
 def _skills(plan: RunPlan) -> tuple[SkillEntry, ...]:

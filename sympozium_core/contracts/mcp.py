@@ -148,6 +148,12 @@ def annotations_of(servers: Sequence[McpServer], tool: str) -> Annotations:
     return Annotations()
 
 
+def missing_section(why: Mapping[str, str]) -> str:
+    """Of the system prompt: which servers' tools are not there. Our own words alone: a server's are for nobody's prompt."""
+    lines = [f"- {name}: {because}" for name, because in why.items()]
+    return "\n".join(["# Missing tools", "", "The tools of these servers are not there in this run:", *lines]) if lines else ""
+
+
 class ExchangeAnswer(Protocol):
     """What came back of one HTTP request."""
 

@@ -29,14 +29,14 @@ from sympozium_core.controllers.network_policies import (
     profile_policy,
 )
 from sympozium_core.errors import Temporary
-from sympozium_core.names import LABEL_COMPONENT, LABEL_MANAGED_BY, MANAGED_BY
+from sympozium_core.names import COMPONENT_RUN, LABEL_COMPONENT, LABEL_MANAGED_BY, MANAGED_BY
 from sympozium_core.reconcile.cache import View
 from sympozium_core.reconcile.controller import DONE, Controller, Options, Result
 from sympozium_core.reconcile.informer import Informer
 from sympozium_core.reconcile.informers import Informers
 from sympozium_core.reconcile.key import Key, key_of
 
-SELECTOR = f"{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_COMPONENT}"
+SELECTOR = f"{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_COMPONENT}={COMPONENT_RUN}"
 API_SERVICE = "default"
 """Namespace of the Service ``kubernetes``."""
 UNUSED = 600.0

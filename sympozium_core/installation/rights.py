@@ -74,7 +74,7 @@ EVERYWHERE: Final[Mapping[str, tuple[Right, ...]]] = {
         _right(kinds.EVENT, (*READ, "create", "patch"), "tells the story of a run; reads why its pod does not start"),
         _right(
             kinds.SERVICE,
-            (*READ, "create", "update"),
+            (*READ, "create", "update", "delete"),
             "the address of the bus: pods of runs have no DNS; one per MCP server that it runs",
         ),
         _right(kinds.DEPLOYMENT, (*READ, "create", "update", "delete"), "one per MCP server that it runs"),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from sympozium_core.address_guard import url_refusal
-from sympozium_core.contracts.mcp import Annotations, McpHeader, McpServer, Transport, told
+from sympozium_core.contracts.mcp import Annotations, McpHeader, McpServer, Transport, missing_section, told
 from sympozium_core.contracts.plan import PodPlan, digest
 from sympozium_core.names import ENV_MCP_SERVERS, MCP_SERVER, SYSTEM_NAMESPACE
 from sympozium_core.planning.fetching import server_guard
@@ -44,8 +44,7 @@ def mcp_notes(inputs: RunInputs) -> list[str]:
 
 def mcp_section(inputs: RunInputs) -> str:
     """The same for the model; empty where nothing is missing."""
-    lines = [f"- {name}: {found.brief}" for name, found in _each(inputs) if isinstance(found, NotThere)]
-    return "\n".join(["# Missing tools", "", "The tools of these servers are not there in this run:", *lines]) if lines else ""
+    return missing_section({name: found.brief for name, found in _each(inputs) if isinstance(found, NotThere)})
 
 
 def server_of(obj: Mapping[str, Any]) -> McpServer:

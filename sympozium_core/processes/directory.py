@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from sympozium_core import names
+from sympozium_core.address_guard import common
 from sympozium_core.admission.lookup import Governed
 from sympozium_core.contracts.builtin_kinds import NAMESPACE, SECRET
 from sympozium_core.contracts.cluster import Forbidden, NotFound, ResourceType
@@ -17,6 +18,7 @@ from sympozium_core.errors import Cause, Refused
 from sympozium_core.planning.egress import names_in
 from sympozium_core.planning.inputs import McpSource, RunInputs, SandboxFacts, SkillSource, skill_refs
 from sympozium_core.planning.mandatory import both
+from sympozium_core.planning.memory import MEMORY_SKILL, wants_memory
 from sympozium_core.planning.plan import SHELL_SKILL
 from sympozium_core.planning.policy import DEFAULT_POLICY, EffectivePolicy, effective_policy
 from sympozium_core.planning.skills import LEGACY_PREFIX, FoundSkill, attach
@@ -130,7 +132,11 @@ class Directory:
 
     async def _mandatory(self, namespace: str) -> list[EffectivePolicy]:
         """Those of the control plane's namespace that select this one, by name. The namespace is looked at only where there are any."""
-        found = [policy for policy in await self._system_policies() if (policy.get("spec") or {}).get("mandatory") is not None]
+        found = [
+            policy
+            for policy in await self._policies(names.SYSTEM_NAMESPACE)
+            if (policy.get("spec") or {}).get("mandatory") is not None
+        ]
         if not found:
             return []
         place = await self._get(NAMESPACE, None, namespace) or {"metadata": {}}
@@ -142,10 +148,23 @@ class Directory:
             if selects(policy["spec"]["mandatory"]["namespaceSelector"], labels)
         ]
 
-    async def _system_policies(self) -> Sequence[Mapping[str, Any]]:
+    async def _policies(self, namespace: str) -> Sequence[Mapping[str, Any]]:
         if (cache := self._cache(SYMPOZIUM_POLICY)) is not None:
-            return cache.all(names.SYSTEM_NAMESPACE)
-        return (await self._cluster.list(SYMPOZIUM_POLICY, names.SYSTEM_NAMESPACE)).items
+            return cache.all(namespace)
+        return (await self._cluster.list(SYMPOZIUM_POLICY, namespace)).items
+
+    async def mcp_private(self, namespace: str) -> tuple[str, ...]:
+        """Ranges of addresses that are open to MCP servers of the namespace before anybody's run asks for them: what some policy there, or of the control
+        plane's own, lists, for who writes policies has opened it to somebody; and no more than the mandatory ones leave."""
+        listed: dict[str, None] = {}
+        for place in dict.fromkeys((namespace, names.SYSTEM_NAMESPACE)):
+            for policy in await self._policies(place):
+                rules = (policy.get("spec") or {}).get("mcpPolicy") or {}
+                listed.update(dict.fromkeys(str(each) for each in rules.get("allowedPrivate") or ()))
+        found = tuple(listed)
+        for mandatory in await self._mandatory(namespace) if found else ():
+            found = found if mandatory.mcp_private is None else common(found, mandatory.mcp_private)
+        return found
 
     async def secret_exists(self, namespace: str, name: str) -> bool:
         try:
@@ -173,6 +192,8 @@ class Directory:
         if policy is None:
             raise Refused([Cause("", f"instance {name!r} names policy {policy_name!r}, which does not exist")])
         wanted = {(reference.get("skillPackRef") or "").removeprefix(LEGACY_PREFIX) for reference in skill_refs(run, instance)}
+        if wants_memory(instance):
+            wanted.add(MEMORY_SKILL)
         wanted.discard(SHELL_SKILL)
         others = await asyncio.gather(*(self._skill(namespace, skill) for skill in wanted))
         found = {SHELL_SKILL: shell, **dict(zip(wanted, others, strict=True))}

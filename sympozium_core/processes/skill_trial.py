@@ -32,6 +32,8 @@ from sympozium_core.processes.skill_folders import FoundFolder
 from sympozium_core.registry.drivers import Drivers
 
 _WAITS = (sys.executable, "-S", "-c", "import signal; signal.pause()")
+_INSTANCE: Mapping[str, Any] = {"metadata": {"uid": "trial"}, "spec": {"memory": {"enabled": True}}}
+"""Of which the skill is tried: it has a memory, which is new each time."""
 """What stands where the agent would: a pod has one."""
 START = 20.0
 """Seconds for the server to say what it serves."""
@@ -86,26 +88,28 @@ async def on_trial(found: FoundFolder, settings: TrialSettings) -> AsyncIterator
     with _shown_to_sandboxes(found.folder):
         name, driver = await choice.choose()
         changed = asyncio.Event()
+        pods, memories = settings.data_dir / "pods", settings.data_dir / "memory"
         context = SandboxContext(
-            settings.data_dir,
+            pods,
             "unix:///nowhere/bus.sock",
             lambda pod: "",
             lambda pod: changed.set(),
             secret=lambda namespace, name: _given(settings.secret),
+            memory_dir=memories,
         )
         await driver.open(context)
     pod = f"trial-{uuid.uuid4().hex[:12]}"
     source = SkillSource(found.name, found.pack, settings.params, found.command)
-    container = replace(sidecar(source, facts_of(name, driver)), kubernetes=False)
+    container = replace(sidecar(source, facts_of(name, driver), _INSTANCE), kubernetes=False)
     if not settings.secret:
         container = replace(container, secret="", secret_path="", secret_env={})
     try:
         began = time.monotonic()
-        await driver.start(pod, PodPlan((Container("agent", "agent", _WAITS), container)))
-        async with _server(found.name, settings.data_dir / pod / "volumes" / container.name) as server:
+        await driver.start(pod, PodPlan((Container("agent", "agent", _WAITS), container), memory=_INSTANCE["metadata"]["uid"]))
+        async with _server(found.name, pods / pod / "volumes" / container.name) as server:
             server.heard = lambda name, call, text: settings.heard(text)
             tools = await _tools(driver, pod, container.name, server, changed)
-            yield Trial(server, tools, choice.why, time.monotonic() - began, settings.data_dir / pod)
+            yield Trial(server, tools, choice.why, time.monotonic() - began, pods / pod)
             server.finish()
     finally:
         with contextlib.suppress(Exception):

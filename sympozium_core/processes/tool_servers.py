@@ -11,7 +11,7 @@ from sympozium_core.clock import Clock
 from sympozium_core.contracts.bus import Bus
 from sympozium_core.contracts.cluster import Cluster
 from sympozium_core.contracts.mcp import McpClient
-from sympozium_core.controllers.mcpserver.controller import McpServers
+from sympozium_core.controllers.mcpserver.controller import McpServers, Private
 from sympozium_core.controllers.mcpserver.workload import Adapter
 from sympozium_core.controllers.mcpserver.workloads import Workloads
 from sympozium_core.errors import Permanent
@@ -20,7 +20,7 @@ from sympozium_core.processes.tool_processes import ToolProcesses
 from sympozium_core.reconcile.events import EventRecorder
 from sympozium_core.reconcile.informers import Informers
 from sympozium_core.registry.drivers import Drivers
-from sympozium_core.resources.kinds import MCP_SERVER, SYMPOZIUM_POLICY
+from sympozium_core.resources.kinds import MCP_SERVER
 
 
 @dataclass(frozen=True)
@@ -43,27 +43,28 @@ def mcp_servers(
     cluster: Cluster,
     bus: Bus,
     informers: Informers,
+    private: Private,
     host: ToolProcesses | OnThisCluster,
     *,
     events: EventRecorder,
     clock: Clock,
 ) -> McpServers:
     """Made before the informers are in step."""
-    servers, policies = informers.of(MCP_SERVER), informers.of(SYMPOZIUM_POLICY)
+    servers = informers.of(MCP_SERVER)
     if isinstance(host, OnThisCluster):
         workloads = Workloads(cluster, informers, _adapter(host), host.home)
         return McpServers(
             cluster,
             bus,
             servers,
-            policies,
+            private,
             workloads,
             events=events,
             clock=clock,
             remote=True,
-            sources=[workloads.source],
+            sources=workloads.sources,
         )
-    made = McpServers(cluster, bus, servers, policies, host, events=events, clock=clock)
+    made = McpServers(cluster, bus, servers, private, host, events=events, clock=clock)
     host.changed = made.look_at
     return made
 

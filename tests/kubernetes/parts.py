@@ -55,6 +55,7 @@ PARTS: Mapping[str, Part] = {
             "approvals",
             "attacks",
             "hooks",
+            "mcp",
             "red_team",
             "skill_rights",
             "skill_code",

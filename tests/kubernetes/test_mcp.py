@@ -130,6 +130,13 @@ def test_nobody_but_a_gateway_gets_in(sympozium: object, here: Kubectl) -> None:
     )
     assert here.get("pod", "curious")["status"]["phase"] == "Failed"
     assert "timed out" in here("logs", "curious")
+    before = here.get("networkpolicy", "mcp-web")["metadata"]["uid"]
+    here("delete", "networkpolicy", "mcp-web")
+    eventually(lambda: here.exists("networkpolicy", "mcp-web"), "what keeps others out is there again")
+    assert here.get("networkpolicy", "mcp-web")["metadata"]["uid"] != before
+    open_to_all = '{"spec": {"ingress": [{}]}}'
+    here("patch", "networkpolicy", "mcp-web", "--type=merge", "-p", open_to_all)
+    eventually(lambda: here.get("networkpolicy", "mcp-web")["spec"]["ingress"] != [{}], "what it says is what it said")
 
 
 def test_suspended_it_has_no_pods_and_deleted_it_leaves_nothing(sympozium: object, here: Kubectl) -> None:

@@ -289,3 +289,19 @@ def empty(kind: ResourceType) -> Informer:
     informer = Informer(cast("Cluster", None), kind)
     informer.synced.set()
     return informer
+
+
+async def test_servers_are_looked_at_where_some_policy_opens_it_and_no_mandatory_one_closes_it(
+    shelf: Shelf, directory: Directory
+) -> None:
+    assert await directory.mcp_private("team") == ()
+    shelf.put("SympoziumPolicy", "one", mcpPolicy={"allowedPrivate": ["10.1.0.0/16"]})
+    shelf.put("SympoziumPolicy", "other", mcpPolicy={"allowedPrivate": ["192.168.1.0/24"]})
+    assert await directory.mcp_private("team") == ("10.1.0.0/16", "192.168.1.0/24")
+    shelf.label()
+    shelf.demand("says-nothing-of-it", {}, subagentPolicy={"maxConcurrent": 3})
+    assert len(await directory.mcp_private("team")) == 2
+    shelf.demand("strict", {}, mcpPolicy={"allowedPrivate": ["10.1.2.0/24"]})
+    assert await directory.mcp_private("team") == ("10.1.2.0/24",)
+    shelf.demand("stricter", {}, mcpPolicy={"allowedPrivate": []})
+    assert await directory.mcp_private("team") == ()

@@ -117,6 +117,9 @@ async def test_a_server_that_is_not_there_costs_a_run_its_tools_alone(open_plane
         text = str(model.requests[-1].body["messages"][0])
         assert "gone: it is not ready" in text
         assert "nobody: there is no MCPServer of that name" in text
+        assert "inline: it did not answer when the run began" in text
+        (problem,) = await plane.journal(ended, "problem")
+        assert "MCP server inline has no tool in this run" in problem["what"]
 
 
 async def test_a_call_that_takes_too_long_is_given_up(open_plane: OpenPlane, model: OpenAIServer) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 from sympozium_core.contracts.cluster import Object
 from sympozium_core.resources.kinds import MCP_SERVER
 from sympozium_core.testing.conversations import call, results, turns
-from sympozium_core.testing.embedded import OpenPlane, furnish, phase_of, secret
+from sympozium_core.testing.embedded import OpenPlane, ServerProcess, furnish, phase_of, secret
 from sympozium_core.testing.servers.openai import OpenAIServer
 from sympozium_core.testing.servers.script import Answer
 from tests import npm
@@ -120,6 +121,20 @@ async def test_one_that_dies_is_started_again_and_one_that_is_suspended_stops(op
         await plane.client.patch(MCP_SERVER, plane.namespace, "all", {"spec": {"suspended": True}})
         await until_ready(plane, "all", ready=False)
         assert not processes_of(plane.data_dir)
+
+
+async def test_none_outlives_a_control_plane_that_is_killed(data_dir: Path) -> None:
+    async with ServerProcess(data_dir, sandbox="process") as server:
+        await server.plane.apply(managed("stdio"))
+        await until_ready(server.plane, "all")
+        left = processes_of(data_dir)
+        assert left
+        await server.kill()
+        end = time.monotonic() + 20
+        while left & processes_of(data_dir):
+            assert time.monotonic() < end, "it has outlived the control plane"
+            await asyncio.sleep(0.05)
+        await server.start()
 
 
 async def test_one_that_cannot_start_says_why(open_plane: OpenPlane) -> None:

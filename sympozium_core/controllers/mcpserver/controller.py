@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,6 @@ from sympozium_core.contracts.cluster import Cluster, Conflict, NotFound
 from sympozium_core.contracts.mcp import McpServer, offered_name
 from sympozium_core.controllers.mcpserver.host import Deployed, Host
 from sympozium_core.errors import SympoziumError
-from sympozium_core.names import SYSTEM_NAMESPACE
 from sympozium_core.planning.mcp import server_of
 from sympozium_core.reconcile.cache import View
 from sympozium_core.reconcile.conditions import get_condition, with_condition, without_condition
@@ -47,6 +46,9 @@ SETTLE = 25.0
 AT_ONCE = 8
 
 
+Private = Callable[[str], Awaitable[tuple[str, ...]]]
+
+
 @dataclass(frozen=True)
 class Looked:
     """What came of asking a server."""
@@ -63,7 +65,7 @@ class McpServers:
         cluster: Cluster,
         bus: Bus,
         servers: Informer,
-        policies: Informer,
+        private: Private,
         host: Host,
         *,
         events: EventRecorder,
@@ -72,8 +74,8 @@ class McpServers:
         look_again: float = LOOK_AGAIN,
         sources: Iterable[Source] = (),
     ) -> None:
-        """`remote`: servers outlive this process, as they do on a cluster. `sources` are what the host makes, whose changes concern the servers that it makes them for."""
-        self._cluster, self._bus, self._servers, self._policies, self._host = cluster, bus, servers, policies, host
+        """`private` says which ranges of addresses are open to the servers of a namespace. `remote`: servers outlive this process, as they do on a cluster. `sources` are what the host makes, whose changes concern the servers that it makes them for."""
+        self._cluster, self._bus, self._servers, self._private, self._host = cluster, bus, servers, private, host
         self._events, self._clock, self._look_again = events, clock, look_again
         self._remote = remote
         self._failures: dict[str, int] = {}
@@ -148,9 +150,10 @@ class McpServers:
     async def _look(self, server: View) -> Looked:
         """Of a gateway, which alone has the way there and the credentials."""
         meta = server["metadata"]
-        asked = {"namespace": meta["namespace"], "name": meta["name"], "private": self._private(meta["namespace"])}
         subject = subjects.request(meta["uid"], subjects.DISCOVER)
         try:
+            private = await self._private(meta["namespace"])
+            asked = {"namespace": meta["namespace"], "name": meta["name"], "private": list(private)}
             data = await call_once(self._bus, subject, json.dumps(asked).encode(), deadline=time.time() + SECONDS)
             told = json.loads(data)
         except NoResponders:
@@ -158,15 +161,6 @@ class McpServers:
         except SympoziumError as error:
             return Looked(False, "Unavailable" if error.reason != "Timeout" else "Timeout", str(error))
         return Looked(True, "Answers", f"it has {len(told['tools'])} tools", told)
-
-    def _private(self, namespace: str) -> list[str]:
-        """Ranges that a policy of the namespace, or of the control plane's own, lists: those who write policies have opened them to somebody."""
-        found: dict[str, None] = {}
-        for place in dict.fromkeys((namespace, SYSTEM_NAMESPACE)):
-            for policy in self._policies.cache.all(place):
-                rules = (policy.get("spec") or {}).get("mcpPolicy") or {}
-                found.update(dict.fromkeys(str(each) for each in rules.get("allowedPrivate") or ()))
-        return list(found)
 
     def _next(self, server: View, looked: Looked, *, suspended: bool) -> tuple[Result, bool]:
         """When to look again, and whether what was seen may be passed over for now."""
