@@ -22,7 +22,7 @@ from typing import Any
 from sympozium_core.call_conditions.examined import ExaminedCall
 from sympozium_core.cluster.client import ClusterClient
 from sympozium_core.contracts.cluster import Object
-from sympozium_core.contracts.plan import ToolPolicy
+from sympozium_core.contracts.tool_policy import ToolPolicy
 from sympozium_core.names import API_VERSION, SYSTEM_NAMESPACE
 from sympozium_core.planning.factory import build_run
 from sympozium_core.planning.policy import effective_policy

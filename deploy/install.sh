@@ -22,6 +22,7 @@ sympozium-sandbox-bubblewrap
 sympozium-sandbox-kubernetes
 sympozium-sandbox-process
 sympozium-skill-mcp
+sympozium-skill-memory
 sympozium-skill-shell
 "
 

@@ -173,6 +173,7 @@ CORE_SERVERS = (NATIVE_SERVER, GATEWAY_SERVER, CONTROL_SERVER)
 MCP_SERVER = "mcp"
 """The tool server that speaks MCP to all of a run's MCP servers, and the skill whose package serves it."""
 
+MEMORY_FOLDER = "/memory"
 CODE_FOLDER, CODE_ARCHIVE = "/opt/sympozium/code", "code.zip"
 """Where a sidecar finds the archive with its program, where that is not in its image."""
 
@@ -186,6 +187,8 @@ def code_volume(sha256: str, instance_uid: str) -> str:
 # (`process`) sets them. Paths only: nothing of the run is ever in the environment.
 ENV_IPC = "SYMPOZIUM_IPC"  # default /ipc
 ENV_WORKSPACE = "SYMPOZIUM_WORKSPACE"  # default /workspace
+ENV_MEMORY = "SYMPOZIUM_MEMORY"  # a sidecar's: the folder of the instance's memory; default /memory
+ENV_MEMORY_KB = "SYMPOZIUM_MEMORY_KB"  # how much an instance may keep there
 ENV_SECRET = "SYMPOZIUM_SECRET"  # a sidecar's: the folder with the keys of its Secret; default where its SkillPack says
 ENV_SKILLS = "SYMPOZIUM_SKILLS"  # default /skills
 ENV_TMP = "SYMPOZIUM_TMP"  # default /tmp

@@ -17,7 +17,6 @@ _KINDS: Mapping[str, str] = {
 _FIELDS: Mapping[str, Mapping[str, str]] = {
     "SympoziumInstance": {
         "channels": "channels are not available in this version: nothing is connected",
-        "memory": "memory is not available in this version: runs start with none",
         "observability": "telemetry export is not available in this version: nothing is exported",
         "webEndpoint": "web endpoints are not available in this version: nothing is exposed",
         "imagePullSecrets": "runs pull no images here",

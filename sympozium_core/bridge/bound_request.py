@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sympozium_core.contracts.plan import ToolRule
+from sympozium_core.contracts.tool_policy import ToolRule
 from sympozium_core.ipc.protocol import ToolRequest
 
 MAX_SHOWN = 2048

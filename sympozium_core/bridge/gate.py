@@ -23,7 +23,7 @@ from sympozium_core.bridge.policy import CallReview
 from sympozium_core.bridge.record import Record
 from sympozium_core.bridge.server import Server
 from sympozium_core.contracts.approvals import MAX_ARGUMENTS, MAX_WAITS, Decision, approval_name
-from sympozium_core.contracts.plan import ToolRule
+from sympozium_core.contracts.tool_policy import ToolRule
 from sympozium_core.errors import Permanent
 from sympozium_core.ipc import layout
 from sympozium_core.ipc.documents import encode, parse_object

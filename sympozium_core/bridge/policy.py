@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sympozium_core.contracts.mcp import McpServer, annotations_of
-from sympozium_core.contracts.plan import ToolPolicy, ToolRule
+from sympozium_core.contracts.tool_policy import ToolPolicy, ToolRule
 from sympozium_core.errors import Permanent
 from sympozium_core.names import MCP_SERVER
 

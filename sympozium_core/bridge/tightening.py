@@ -11,8 +11,8 @@ from sympozium_core.bridge.assignment import ask
 from sympozium_core.bridge.policy import CallReview
 from sympozium_core.bus import subjects
 from sympozium_core.contracts.bus import Bus
-from sympozium_core.contracts.plan import ToolPolicy
 from sympozium_core.contracts.plan_reading import tool_policy_from_json
+from sympozium_core.contracts.tool_policy import ToolPolicy
 from sympozium_core.errors import Permanent, SympoziumError, Temporary
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""One call as tool rules look at it: implements `contracts.plan.CallFacts`."""
+"""One call as tool rules look at it: implements `contracts.tool_policy.CallFacts`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from sympozium_core.call_conditions.argv import argv_of
 from sympozium_core.call_conditions.expression import BadCondition, Facts, condition
-from sympozium_core.contracts.plan import ToolPolicy
+from sympozium_core.contracts.tool_policy import ToolPolicy
 
 NO_ARGV = (
     "this command has no argv, because it is not free of what only a shell can do (operators, expansions, patterns, lines)"

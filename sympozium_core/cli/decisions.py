@@ -12,7 +12,7 @@ from sympozium_core.cli.printable import printable
 
 if TYPE_CHECKING:
     from sympozium_core.call_conditions.examined import ExaminedCall
-    from sympozium_core.contracts.plan import ToolPolicy, ToolRule
+    from sympozium_core.contracts.tool_policy import ToolPolicy, ToolRule
 
 LONGEST = 100
 """Characters of a call's arguments that a row shows."""
@@ -78,7 +78,7 @@ def print_tools(tools: ToolPolicy) -> None:
 
 def print_calls(tools: ToolPolicy, calls: Sequence[AskedCall]) -> bool:
     """Whether all of them are allowed. Of a tool without arguments the most that a call can get counts."""
-    from sympozium_core.contracts.plan import UntoldCall
+    from sympozium_core.contracts.tool_policy import UntoldCall
     from sympozium_core.names import NATIVE_TOOLS
 
     rows, allowed = [], True
@@ -138,7 +138,7 @@ def _examined(asked: AskedCall) -> ExaminedCall:
 
 
 def _deciding(tools: ToolPolicy, name: str) -> list[ToolRule]:
-    from sympozium_core.contracts.plan import UntoldCall
+    from sympozium_core.contracts.tool_policy import UntoldCall
     from sympozium_core.names import NATIVE_TOOLS
 
     if name in NATIVE_TOOLS:

@@ -12,7 +12,7 @@ from sympozium_core.cli.target import add_scope, place_of, reach, run_async
 
 if TYPE_CHECKING:
     from sympozium_core.cli.manifests import Manifest
-    from sympozium_core.contracts.plan import ToolPolicy
+    from sympozium_core.contracts.tool_policy import ToolPolicy
     from sympozium_core.planning.policy import EffectivePolicy
 
 

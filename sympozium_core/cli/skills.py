@@ -40,6 +40,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     test.add_argument(
         "--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the skill (SKILL_NAME)"
     )
+    test.add_argument(
+        "--secret",
+        action="append",
+        default=[],
+        metavar="KEY=VARIABLE",
+        help="a key of the Secret that the skill asks for, and the variable of the environment that has its value",
+    )
     test.add_argument("--sandbox", default="", metavar="NAME", help="sandbox driver (default: the one that promises most here)")
     test.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help="of each call (default: 120)")
 
@@ -101,21 +108,27 @@ def _test(arguments: argparse.Namespace) -> int:
     from sympozium_core.processes.skill_folders import locate, read
 
     params = dict(_parted(text, "--param", "NAME=VALUE") for text in arguments.param)
+    secret = {key: _variable(name) for key, name in (_parted(text, "--secret", "KEY=VARIABLE") for text in arguments.secret)}
     asked = [_asked(text) for text in arguments.call]
     codes = []
     for located in locate(arguments.place):
         found = read(located)
-        codes.append(asyncio.run(_try(found, asked or list(found.calls.calls), params, arguments)))
+        codes.append(asyncio.run(_try(found, asked or list(found.calls.calls), (params, secret), arguments)))
     return max(codes)
 
 
-async def _try(found: FoundFolder, calls: Sequence[AskedCall], params: Mapping[str, str], arguments: argparse.Namespace) -> int:
+async def _try(
+    found: FoundFolder,
+    calls: Sequence[AskedCall],
+    given: tuple[Mapping[str, str], Mapping[str, bytes]],
+    arguments: argparse.Namespace,
+) -> int:
     import tempfile
 
     from sympozium_core.processes.skill_trial import TrialSettings, on_trial
 
     with tempfile.TemporaryDirectory(prefix="sympozium-trial-") as folder:
-        async with on_trial(found, TrialSettings(Path(folder), arguments.sandbox, params)) as trial:
+        async with on_trial(found, TrialSettings(Path(folder), arguments.sandbox, *given, heard=_print_progress)) as trial:
             print(printable(trial.sandbox))
             print(f"{found.name}: {_many(len(trial.tools), 'tool')}, up in {trial.took:.2f} s")
             failed = 0
@@ -162,10 +175,10 @@ async def _one(trial: Trial, call: AskedCall, timeout: float) -> bool:
     """Makes a call and shows it; whether its result is what it should be."""
     import time
 
+    print(printable(f"  {call.tool} {json.dumps(dict(call.arguments), ensure_ascii=False)}"))
     began = time.monotonic()
     result = await trial.call(call.tool, call.arguments, timeout)
     took = time.monotonic() - began
-    print(printable(f"  {call.tool} {json.dumps(dict(call.arguments), ensure_ascii=False)}"))
     code = f", exit {result.exit_code}" if result.exit_code is not None else ""
     cut = ", cut" if result.truncated else ""
     print(f"    {result.status}{code}{cut}  [{took:.2f}s]")
@@ -177,6 +190,11 @@ async def _one(trial: Trial, call: AskedCall, timeout: float) -> bool:
     if wrong:
         print(printable(f"    NOT AS IT SHOULD BE: {wrong}"))
     return not wrong
+
+
+def _print_progress(text: str) -> None:
+    for line in text.splitlines()[-1:]:
+        print(printable(f"    … {line}"), flush=True)
 
 
 def _wrong(call: AskedCall, result: ToolResult) -> str:
@@ -203,6 +221,18 @@ def _asked(text: str) -> AskedCall:
     if not isinstance(arguments, dict):
         raise BadRequest(f"--call {tool}: the arguments are not an object", hint='such as count_words={"text": "a b"}')
     return AskedCall(tool, arguments)
+
+
+def _variable(name: str) -> bytes:
+    import os
+
+    from sympozium_core.contracts.cluster import BadRequest
+
+    if name not in os.environ:
+        raise BadRequest(
+            "--secret: there is no such variable", hint="give the name of a variable, not a value: --secret KEY=VARIABLE"
+        )
+    return os.environ[name].encode()
 
 
 def _parted(text: str, option: str, form: str) -> tuple[str, str]:

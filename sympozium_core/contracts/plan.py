@@ -12,16 +12,15 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from sympozium_core.contracts.approvals import Approvals
 from sympozium_core.contracts.fetching import FetchPolicy
 from sympozium_core.contracts.mcp import McpServer
+from sympozium_core.contracts.tool_policy import ToolPolicy
 
 Role = Literal["agent", "bridge", "skill", "hook"]
-Action = Literal["allow", "ask", "deny"]
 Network = Literal["bus", "api", "api-only", "none"]
 HookPhase = Literal["preRun", "postRun"]
 
@@ -47,93 +46,6 @@ class Limits:
     result_bytes: int = 1_048_576
     """The answer of the run; a longer one is kept as an artifact with its head in the status."""
     max_attempts: int = 3
-
-
-class CallFacts(Protocol):
-    """What a decision may depend on besides the tool: one call. `call_conditions.examined` has the real one."""
-
-    def holds(self, when: str) -> bool | None:
-        """Whether a rule's condition is true of the call; None where that cannot be told. The same answer each time."""
-
-
-class UntoldCall:
-    """A call whose arguments nobody sees who could stop it: of no condition can be told whether it holds."""
-
-    def holds(self, when: str) -> bool | None:
-        return None
-
-
-@dataclass(frozen=True)
-class ToolRule:
-    tool: str
-    action: Action
-    because: str
-    """Which policy and field says so, for the message that a denied call gets."""
-    when: str = ""
-    """CEL over the arguments (`call_conditions.expression`): the rule is for the calls of which it is true. Empty for all of them."""
-
-
-STRICTNESS: Mapping[Action, int] = MappingProxyType({"allow": 0, "ask": 1, "deny": 2})
-
-
-@dataclass(frozen=True)
-class ToolPolicy:
-    """The effective decision on each call: the first rule that fits it, else the default; what narrows it can only be stricter."""
-
-    default: Action = "allow"
-    because: str = ""
-    rules: tuple[ToolRule, ...] = ()
-    narrowed_by: tuple[ToolPolicy, ...] = ()
-    """Further policies that all have a say (the run's own toolPolicy, a mandatory policy): of several answers the strictest holds."""
-
-    def decide(self, tool: str, call: CallFacts | None = None) -> ToolRule:
-        """The decision on `call`, a call of `tool`, and why; without one, the most that a call of the tool can get. The one place where tool
-        policies are evaluated, for planning, bridge and command line alike."""
-        reached = self.reached(tool)
-        if call is None:
-            decision = min(reached, key=lambda rule: STRICTNESS[rule.action])
-        else:
-            decision = max(reversed(_possible(reached, call)), key=lambda rule: STRICTNESS[rule.action])
-        for policy in self.narrowed_by:
-            other = policy.decide(tool, call)
-            if STRICTNESS[other.action] > STRICTNESS[decision.action]:
-                decision = other
-        return decision
-
-    def reached(self, tool: str) -> tuple[ToolRule, ...]:
-        """The rules of this policy alone that can decide on a call of `tool`, in order: those with a condition, then the first without one, or
-        the default."""
-        found = []
-        for rule in self.rules:
-            if fnmatchcase(tool, rule.tool):
-                found.append(rule)
-                if not rule.when:
-                    return tuple(found)
-        return (*found, ToolRule("*", self.default, self.because))
-
-    def all_parts(self) -> Iterator[ToolPolicy]:
-        """This one and all that narrow it, each of which decides by itself."""
-        yield self
-        for policy in self.narrowed_by:
-            yield from policy.all_parts()
-
-    @property
-    def conditional(self) -> bool:
-        """Whether a decision can depend on the arguments of a call."""
-        return any(rule.when for part in self.all_parts() for rule in part.rules)
-
-
-def _possible(reached: tuple[ToolRule, ...], call: CallFacts) -> list[ToolRule]:
-    """Those of the rules that may be the one that decides: the first whose condition holds, and those before it of which that cannot be told.
-    The strictest of them counts, so whatever makes a condition fail opens nothing."""
-    found = []
-    for rule in reached:
-        told = call.holds(rule.when) if rule.when else True
-        if told is not False:
-            found.append(rule)
-        if told:
-            break
-    return found
 
 
 @dataclass(frozen=True)
@@ -265,6 +177,8 @@ class Container:
     secret: str = ""
     """A Secret of the pod's namespace that this container alone sees, read-only, below `secret_path`."""
     secret_path: str = ""
+    memory: bool = False
+    """Sees the instance's memory, at `names.MEMORY_FOLDER`."""
     host: HostAccess | None = None
     kubernetes: bool = False
     """Gets a Kubernetes token of its own at the usual place, once the run's identities exist: from the bridge, or from Kubernetes itself where
@@ -316,8 +230,9 @@ class PodPlan:
     runtime_class: str = ""
     image_pull_secrets: tuple[str, ...] = ()
     node_selector: Mapping[str, str] = field(default_factory=_no_items)
-    memory_claim: str = ""
-    """PersistentVolumeClaim of the instance's memory; pods that share it are kept on one node where it can be mounted on only one."""
+    memory: str = ""
+    """By what the runtime knows the instance's memory: a PersistentVolumeClaim, whose pods are kept on one node where it can be mounted on only
+    one; on one machine the instance's UID. Empty for a pod without."""
     workspace_claim: str = ""
     """PersistentVolumeClaim that is /workspace, for a run whose pods share it; empty: a volume that goes with the pod, or that `workspace_of` hands on."""
     account: str = ""

@@ -24,10 +24,9 @@ from sympozium_core.contracts.plan import (
     RunPlan,
     SecretKey,
     SkillText,
-    ToolPolicy,
-    ToolRule,
     ToolServer,
 )
+from sympozium_core.contracts.tool_policy import ToolPolicy, ToolRule
 
 
 def run_plan_from_json(data: Mapping[str, Any]) -> RunPlan:

@@ -29,10 +29,12 @@ Promise = Literal["credentials", "filesystem", "network", "processes"]
 ALL_PROMISES: frozenset[Promise] = frozenset(("credentials", "filesystem", "network", "processes"))
 
 
-Feature = Literal["images", "identities", "runtime-classes", "egress", "secrets", "node-selection", "claims", "host-access"]
+Feature = Literal[
+    "images", "identities", "runtime-classes", "egress", "secrets", "node-selection", "claims", "host-access", "memory"
+]
 """``images``: starts containers from images; ``identities``: hands Kubernetes tokens to sidecars; ``runtime-classes``: a kernel sandbox
 by name; ``egress``: opens listed destinations; ``secrets``: mounts a Secret into one sidecar; ``node-selection``; ``claims``: volumes that stay;
-``host-access``: gives one sidecar what its pack and the policy say of the node."""
+``host-access``: gives one sidecar what its pack and the policy say of the node; ``memory``: an instance's memory."""
 ALL_FEATURES: frozenset[Feature] = frozenset(get_args(Feature))
 
 
@@ -97,6 +99,8 @@ class SandboxContext:
     this alone: whoever may write in one namespace can make a Job there by the name of another's pod."""
     secret: Callable[[str, str], Awaitable[Mapping[str, bytes]]] | None = None
     """Reads what is in a Secret, by namespace and name, for a driver that hands it to a container itself; raises Permanent where it is not there."""
+    memory_dir: Path | None = None
+    """Where this machine keeps the memories of instances, each in a folder by the name of `PodPlan.memory`; None on a cluster."""
     bridge_command: tuple[str, ...] = ()
     """The command line that plans will give for bridges, for a driver that can get something ready; empty when it is not known."""
 

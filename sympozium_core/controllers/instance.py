@@ -11,6 +11,7 @@ from sympozium_core.contracts.cluster import Cluster, NotFound
 from sympozium_core.controllers.agentrun.context import INDEX_INSTANCE, instance_key, key_of_instance
 from sympozium_core.controllers.agentrun.status import Stage, phase_of, stage_of
 from sympozium_core.controllers.memory_claims import MemoryClaims, Ready
+from sympozium_core.controllers.memory_folders import MemoryFolders
 from sympozium_core.controllers.run_totals import RunTotals
 from sympozium_core.reconcile.cache import View
 from sympozium_core.reconcile.conditions import get_condition, with_condition, without_condition
@@ -37,7 +38,7 @@ def controller(
     *,
     events: EventRecorder,
     clock: Clock,
-    memory: MemoryClaims | None = None,
+    memory: MemoryClaims | MemoryFolders | None = None,
 ) -> Controller:
     """`runs` has the indexes of `agentrun.context`; `memory` is None where no volume outlives a run."""
 
@@ -80,7 +81,7 @@ def controller(
     runs.on_change(run_changed)
     instances.on_change(instance_changed)
     sources = [Source(runs, keys)]
-    if memory is not None:
+    if memory is not None and memory.informer is not None:
         sources.append(Source(memory.informer, owner_keys(SYMPOZIUM_INSTANCE)))
     return Controller(
         "instances", instances, reconcile, sources=sources, options=Options(workers=1, settle=SETTLE, concerns=_concerns)

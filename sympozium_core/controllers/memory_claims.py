@@ -16,7 +16,7 @@ from sympozium_core.contracts.builtin_kinds import PERSISTENT_VOLUME_CLAIM, STOR
 from sympozium_core.contracts.cluster import AlreadyExists, Cluster, Forbidden, Invalid, NotFound, Object, metadata
 from sympozium_core.names import LABEL_INSTANCE, LABEL_MANAGED_BY, MANAGED_BY
 from sympozium_core.planning.factory import label_value
-from sympozium_core.planning.plan import memory_claim, wants_memory
+from sympozium_core.planning.memory import memory_claim, wants_memory
 from sympozium_core.reconcile.cache import View
 from sympozium_core.reconcile.informers import Informers
 from sympozium_core.reconcile.owner import owner_reference

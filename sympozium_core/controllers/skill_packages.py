@@ -1,4 +1,5 @@
-"""Installed skill packages as SkillPacks of the control plane's namespace: what pip has installed, `get skillpacks` shows.
+"""SkillPacks: how many skills each has; and installed skill packages as SkillPacks of the control plane's namespace: what pip has installed,
+`get skillpacks` shows.
 
 Such an object says by an annotation which package it is of, and goes with it. What somebody has applied under the name of a package is
 theirs and is left alone. Whether a package changed is told without importing it, so that most starts import none.
@@ -12,20 +13,24 @@ import importlib.util
 import logging
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sympozium_core.contracts.cluster import AlreadyExists, Cluster, NotFound, Object
 from sympozium_core.contracts.skill import Skill
 from sympozium_core.errors import Permanent
 from sympozium_core.names import ANNOTATION_PACKAGE, GROUP_SKILLS, LABEL_MANAGED_BY, MANAGED_BY, SYSTEM_NAMESPACE
-from sympozium_core.reconcile.cache import View
-from sympozium_core.reconcile.controller import DONE, Controller, Options, Result
-from sympozium_core.reconcile.informer import Informer
 from sympozium_core.reconcile.key import Key
 from sympozium_core.registry.catalogue import Installed, installed
 from sympozium_core.registry.drivers import Drivers
 from sympozium_core.resources.kinds import SKILL_PACK
 from sympozium_core.resources.skill_folder import INSTRUCTIONS, PACK, SKILLS, read_skill_folder
+
+if TYPE_CHECKING:
+    from sympozium_core.reconcile.cache import View
+    from sympozium_core.reconcile.controller import Controller
+    from sympozium_core.reconcile.informer import Informer
 
 log = logging.getLogger(__name__)
 
@@ -46,16 +51,22 @@ class SkillPackages:
         before = {pack["metadata"]["name"]: pack for pack in objects}
         for name in sorted({*self._installed, *before}):
             await self._settle(name, before.get(name))
+        for pack in (await self._cluster.list(SKILL_PACK, SYSTEM_NAMESPACE)).items:
+            await self._count(pack)
 
     def controller(self, packs: Informer) -> Controller:
         """Keeps them so: who deletes one finds it there again, as long as its package is installed."""
+        from sympozium_core.reconcile.controller import DONE, Controller, Options, Result  # commands only publish
 
         async def reconcile(key: Key) -> Result:
+            found = packs.cache.get(key)
             if key.namespace == SYSTEM_NAMESPACE:
-                await self._settle(key.name, packs.cache.get(key))
+                await self._settle(key.name, found)
+            if found is not None:
+                await self._count(found)
             return DONE
 
-        made = Controller("skill packages", packs, reconcile, options=Options(workers=1, concerns=_concerns))
+        made = Controller("skill packs", packs, reconcile, options=Options(workers=1))
         for name in self._installed:
             made.enqueue(Key(SYSTEM_NAMESPACE, name))
         return made
@@ -97,6 +108,16 @@ class SkillPackages:
         meta = {**wanted["metadata"], "resourceVersion": found["metadata"]["resourceVersion"]}
         await self._cluster.replace(SKILL_PACK, {**wanted, "metadata": meta})
 
+    async def _count(self, pack: View) -> None:
+        """Into its status, where columns can show it."""
+        number = len(pack["spec"].get("skills") or [])
+        if (pack.get("status") or {}).get("skillCount") == number:
+            return
+        meta = pack["metadata"]
+        with suppress(NotFound):
+            status = {"status": {"skillCount": number}}
+            await self._cluster.patch(SKILL_PACK, meta["namespace"], meta["name"], status, subresource="status")
+
     async def _remove(self, found: View) -> None:
         name = found["metadata"]["name"]
         log.info("the package of SkillPack %s is not installed any more", name)
@@ -104,10 +125,6 @@ class SkillPackages:
             await self._cluster.delete(SKILL_PACK, SYSTEM_NAMESPACE, name)
         except NotFound:
             return
-
-
-def _concerns(old: View | None, new: View | None) -> bool:
-    return any(pack is not None and pack["metadata"].get("namespace") == SYSTEM_NAMESPACE for pack in (old, new))
 
 
 def _fingerprint(entry: Installed) -> str:

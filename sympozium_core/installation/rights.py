@@ -68,6 +68,7 @@ EVERYWHERE: Final[Mapping[str, tuple[Right, ...]]] = {
             *(AGENT_RUN, SYMPOZIUM_INSTANCE, TOOL_APPROVAL, MCP_SERVER),
             part="status",
         ),
+        _ours(("patch",), "says how many skills each has", SKILL_PACK, part="status"),
         _ours(("update",), "makes them owners of what it makes for them", AGENT_RUN, SYMPOZIUM_INSTANCE, part="finalizers"),
         _right(kinds.JOB, (*READ, "create", "delete"), "one Job per pod of a run"),
         _right(kinds.POD, (*READ, "delete"), "what became of a run's pod; stops it"),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from sympozium_core.contracts.approvals import Approvals
-from sympozium_core.contracts.plan import ToolPolicy, UntoldCall
+from sympozium_core.contracts.tool_policy import ToolPolicy, UntoldCall
 from sympozium_core.names import NATIVE_TOOLS
 from sympozium_core.planning.policy import ApprovalFields, EffectivePolicy
 from sympozium_core.resources import durations

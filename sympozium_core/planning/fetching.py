@@ -8,7 +8,7 @@ from typing import Any
 
 from sympozium_core.address_guard import Guard, url_refusal
 from sympozium_core.contracts.fetching import FetchPolicy
-from sympozium_core.contracts.plan import ToolPolicy
+from sympozium_core.contracts.tool_policy import ToolPolicy
 from sympozium_core.errors import Cause
 from sympozium_core.names import Tool
 from sympozium_core.planning.inputs import SandboxFacts, model_of

@@ -27,6 +27,8 @@ class SkillSource:
     """SHA-256 of the archive that the module is in, where that image does not have it."""
     problem: str = ""
     """Why the module can be had neither way."""
+    asked_for: bool = True
+    """False for one that every run has, or every run of its instance."""
 
     @property
     def sidecar(self) -> Mapping[str, Any]:

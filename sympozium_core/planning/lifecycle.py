@@ -182,7 +182,7 @@ def hook_plans(inputs: RunInputs, agent: PodPlan, resources: Resources) -> tuple
         skills=(),
         network="api-only" if identity is not None else "none",
         egress=(),
-        memory_claim="",
+        memory="",
         account=account_name(inputs.run["metadata"]["uid"], "") if identity is not None else "",
     )
     images = "images" in inputs.sandbox.features

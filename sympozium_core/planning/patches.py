@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import replace
 
-from sympozium_core.contracts.plan import Limits, RunPlan, ToolPolicy, ToolRule
+from sympozium_core.contracts.plan import Limits, RunPlan
+from sympozium_core.contracts.tool_policy import ToolPolicy, ToolRule
 from sympozium_core.errors import Cause, Refused
 from sympozium_core.hooks import PlanPatch
 

@@ -6,29 +6,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sympozium_core.contracts.plan import (
-    Container,
-    EgressRule,
-    Identity,
-    PodPlan,
-    Resources,
-    RunPlan,
-    SkillText,
-    ToolPolicy,
-    ToolServer,
-    UntoldCall,
-)
+from sympozium_core.contracts.plan import Container, EgressRule, Identity, PodPlan, Resources, RunPlan, SkillText, ToolServer
+from sympozium_core.contracts.tool_policy import ToolPolicy, UntoldCall
 from sympozium_core.errors import Cause, Refused
 from sympozium_core.names import NATIVE_TOOLS, Reason, Tool
 from sympozium_core.planning.approvals import approvals_of
 from sympozium_core.planning.egress import egress
-from sympozium_core.planning.factory import label_value
 from sympozium_core.planning.fetching import fetch_policy
 from sympozium_core.planning.identities import identity
 from sympozium_core.planning.inputs import RunInputs, SkillSource, default_of, model_of
 from sympozium_core.planning.lifecycle import has_hooks, hook_identity, hook_plans
 from sympozium_core.planning.limits import limits_of
 from sympozium_core.planning.mcp import mcp_section, mcp_servers, with_servers
+from sympozium_core.planning.memory import memory_notes, memory_of, without_memory
 from sympozium_core.planning.policy import EffectivePolicy, run_tools
 from sympozium_core.planning.review import resources_of
 from sympozium_core.planning.runtime_class import runtime_class
@@ -54,7 +44,7 @@ def make_plan(inputs: RunInputs) -> RunPlan:
     run, spec = inputs.run, inputs.run["spec"]
     tools = run_tools(inputs.policy, run)
     mcp = mcp_servers(inputs)
-    skills = _attached(inputs.skills, tools)
+    skills = without_memory(_attached(inputs.skills, tools), inputs, tools)
     if inputs.mcp_skill is not None and mcp:
         skills = (*skills, inputs.mcp_skill)
     served = tuple(skill for skill in skills if is_served(skill, inputs.sandbox))
@@ -87,24 +77,13 @@ def make_plan(inputs: RunInputs) -> RunPlan:
         private_mcp=inputs.policy.mcp_private or (),
         prompt_sections=(section,) if (section := mcp_section(inputs)) else (),
         approvals=approvals_of(inputs.policy),
-        notes=(*notes(inputs), *closed),
+        notes=(*notes(inputs), *memory_notes(inputs), *closed),
     )
-
-
-def memory_claim(instance: str) -> str:
-    """Name of the PersistentVolumeClaim with an instance's memory: ``<instance>-memory``. It is a label value of pods as well."""
-    return f"{label_value(instance, reserve=len('-memory'))}-memory"
 
 
 def workspace_claim(uid: str) -> str:
     """Name of the PersistentVolumeClaim with the workspace of a run whose pods share one."""
     return f"run-{uid}"
-
-
-def wants_memory(instance: Mapping[str, Any]) -> bool:
-    """Whether the instance, in either spelling, has a memory that outlives its runs."""
-    memory = instance["spec"].get("memory")
-    return isinstance(memory, Mapping) and memory.get("enabled") is not False
 
 
 def _attached(skills: tuple[SkillSource, ...], tools: ToolPolicy) -> tuple[SkillSource, ...]:
@@ -130,11 +109,7 @@ def _pod(
         Container("bridge", "bridge", command=inputs.bridge_command),
         Container("agent", "agent", command=inputs.agent_command, resources=resources, workspace=True, skills=True),
     ]
-    containers += [
-        sidecar(skill, inputs.sandbox, instance["metadata"].get("uid") or "")
-        for skill in skills
-        if is_served(skill, inputs.sandbox)
-    ]
+    containers += [sidecar(skill, inputs.sandbox, instance) for skill in skills if is_served(skill, inputs.sandbox)]
     texts = [
         SkillText(
             skill.name,
@@ -147,7 +122,6 @@ def _pod(
         for skill in skills
         for text in skill.pack["spec"].get("skills") or []
     ]
-    with_claim = "claims" in features and wants_memory(instance)
     return PodPlan(
         containers=tuple(containers),
         skills=tuple(texts),
@@ -157,7 +131,7 @@ def _pod(
         runtime_class=runtime_class(run, instance, inputs.policy) if "runtime-classes" in features else "",
         image_pull_secrets=_pull_secrets(run, instance) if "images" in features else (),
         node_selector=_node_selector(run, instance) if "node-selection" in features else {},
-        memory_claim=memory_claim(run["spec"]["instanceRef"]) if with_claim else "",
+        memory=memory_of(inputs),
         workspace_claim=workspace_claim(run["metadata"]["uid"]) if "claims" in features and has_hooks(inputs) else "",
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sympozium_core.contracts.fetching import READING, FetchPolicy, FetchRule
-from sympozium_core.contracts.plan import Action, ToolPolicy, ToolRule
+from sympozium_core.contracts.tool_policy import Action, ToolPolicy, ToolRule
 from sympozium_core.names import Tool
 
 DEFAULT_POLICY = "default"

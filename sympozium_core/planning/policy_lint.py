@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from sympozium_core.call_conditions.expression import condition, constant
-from sympozium_core.contracts.plan import STRICTNESS
+from sympozium_core.contracts.tool_policy import STRICTNESS
 from sympozium_core.names import NATIVE_TOOLS, Tool
 from sympozium_core.planning.policy import GATED_TOOLS, effective_policy
 from sympozium_core.resources.faults import shown

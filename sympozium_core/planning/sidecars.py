@@ -5,20 +5,34 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from sympozium_core.contracts.plan import Container, DeclaredTool, Resources, SecretKey
 from sympozium_core.contracts.sandbox import Feature
 from sympozium_core.errors import Cause
-from sympozium_core.names import CORE_SERVERS, MCP_SERVER, code_volume
+from sympozium_core.names import CORE_SERVERS, ENV_MEMORY_KB, MCP_SERVER, code_volume
 from sympozium_core.planning.host_access import host_access, host_faults
 from sympozium_core.planning.identities import identity_faults
 from sympozium_core.planning.inputs import RunInputs, SandboxFacts, SkillSource
 from sympozium_core.planning.mandatory import parts_of
+from sympozium_core.planning.memory import memory_faults
 from sympozium_core.resources import quantities
 
 SECRETS = "/secrets"
 """Below it a skill finds its Secret, unless its pack names another place."""
-TAKEN = ("/ipc", "/workspace", "/tmp", "/skills", "/proc", "/sys", "/dev", "/var/run/secrets", "/run/secrets", "/opt/sympozium")
+TAKEN = (
+    "/ipc",
+    "/workspace",
+    "/tmp",
+    "/skills",
+    "/proc",
+    "/sys",
+    "/dev",
+    "/var/run/secrets",
+    "/run/secrets",
+    "/opt/sympozium",
+    "/memory",
+)
 """Places in a sidecar that a Secret may not cover."""
 
 _NEEDS: Mapping[str, Feature] = {"secretRef": "secrets", "rbac": "identities", "clusterRBAC": "identities"}
@@ -29,7 +43,7 @@ def is_served(skill: SkillSource, sandbox: SandboxFacts) -> bool:
     return _started_by(skill, sandbox) is not None
 
 
-def sidecar(skill: SkillSource, sandbox: SandboxFacts, instance_uid: str = "") -> Container:
+def sidecar(skill: SkillSource, sandbox: SandboxFacts, instance: Mapping[str, Any]) -> Container:
     """The container of a skill that `is_served`, for a run of the instance."""
     image, command = _started_by(skill, sandbox) or ("", ())
     code = skill.code if skill.module and not image and "images" in sandbox.features else ""
@@ -38,13 +52,15 @@ def sidecar(skill: SkillSource, sandbox: SandboxFacts, instance_uid: str = "") -
     env = {item["name"]: item.get("value") or "" for item in variables if not item.get("valueFrom")}
     env |= {skill_variable(key): value for key, value in skill.params.items()}
     env["SYMPOZIUM_SKILL_PACK"] = skill.name
+    if declared.get("mountMemory") and (most := (instance["spec"].get("memory") or {}).get("maxSizeKB")):
+        env[ENV_MEMORY_KB] = str(most)
     return Container(
         container_name(skill.name),
         "skill",
         command=command,
         image=image,
         code=code,
-        code_volume=code_volume(code, instance_uid) if code else "",
+        code_volume=code_volume(code, str(instance["metadata"].get("uid") or "")) if code else "",
         env=env,
         secret_env={
             item["name"]: _secret_key(item["valueFrom"]["secretKeyRef"]) for item in variables if item.get("valueFrom")
@@ -53,6 +69,7 @@ def sidecar(skill: SkillSource, sandbox: SandboxFacts, instance_uid: str = "") -
         workspace=declared.get("mountWorkspace") is not False,
         secret=declared.get("secretRef") or "",
         secret_path=posixpath.normpath(path) if (path := _secret_path(skill)) else "",
+        memory=bool(declared.get("mountMemory")),
         host=host_access(skill),
         kubernetes=bool(declared.get("rbac") or declared.get("clusterRBAC")),
     )
@@ -114,6 +131,8 @@ def skill_faults(inputs: RunInputs) -> list[Cause]:
     for skill in inputs.skills:
         found += _start_faults(skill, inputs.sandbox)
         found += _missing_features(skill, inputs.sandbox)
+        if skill.asked_for:
+            found += memory_faults(skill, inputs)
         found += host_faults(skill, inputs.policy, inputs.sandbox, TAKEN)
         if "identities" in inputs.sandbox.features:
             found += identity_faults(skill)

@@ -8,6 +8,7 @@ from typing import Any
 
 from sympozium_core.names import Tool
 from sympozium_core.planning.inputs import SkillSource, skill_refs
+from sympozium_core.planning.memory import MEMORY_SKILL, wants_memory
 from sympozium_core.planning.plan import SHELL_SKILL
 
 LEGACY_PREFIX = "skillpack-"
@@ -26,7 +27,8 @@ class FoundSkill:
 
 
 def attach(run: Mapping[str, Any], instance: Mapping[str, Any], find: Find) -> tuple[tuple[SkillSource, ...], tuple[str, ...]]:
-    """The run's skills in order and the names that nothing goes by. Where none of them declares `execute_command`, the shell comes last."""
+    """The run's skills in order and the names that nothing goes by; then that of the memory, where the instance has one. Where none of them
+    declares `execute_command`, the shell comes last."""
     found: list[SkillSource] = []
     missing: list[str] = []
     for reference in skill_refs(run, instance):
@@ -36,11 +38,16 @@ def attach(run: Mapping[str, Any], instance: Mapping[str, Any], find: Find) -> t
             missing.append(name)
         elif all(other.name != name for other in found):
             found.append(SkillSource(name, skill.pack, reference.get("params") or {}, skill.command, skill.module))
+    if wants_memory(instance) and all(skill.name != MEMORY_SKILL for skill in found):
+        found += _of_itself(MEMORY_SKILL, find)
     if not any(_serves_commands(skill) for skill in found):
-        shell = find(SHELL_SKILL)
-        if shell is not None:
-            found.append(SkillSource(SHELL_SKILL, shell.pack, {}, shell.command, shell.module))
+        found += _of_itself(SHELL_SKILL, find)
     return tuple(found), tuple(missing)
+
+
+def _of_itself(name: str, find: Find) -> list[SkillSource]:
+    skill = find(name)
+    return [] if skill is None else [SkillSource(name, skill.pack, {}, skill.command, skill.module, asked_for=False)]
 
 
 def _serves_commands(skill: SkillSource) -> bool:

@@ -6,7 +6,8 @@ import json
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
-from sympozium_core.contracts.plan import STRICTNESS, Action, RunPlan, ToolPolicy, ToolRule, UntoldCall, to_json
+from sympozium_core.contracts.plan import RunPlan, to_json
+from sympozium_core.contracts.tool_policy import STRICTNESS, Action, ToolPolicy, ToolRule, UntoldCall
 from sympozium_core.names import Tool
 
 MAX_PARTS, MAX_BYTES = 64, 512 * 1024

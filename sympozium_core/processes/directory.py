@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +18,7 @@ from sympozium_core.errors import Cause, Refused
 from sympozium_core.planning.egress import names_in
 from sympozium_core.planning.inputs import McpSource, RunInputs, SandboxFacts, SkillSource, skill_refs
 from sympozium_core.planning.mandatory import both
+from sympozium_core.planning.memory import MEMORY_SKILL, wants_memory
 from sympozium_core.planning.plan import SHELL_SKILL
 from sympozium_core.planning.policy import DEFAULT_POLICY, EffectivePolicy, effective_policy
 from sympozium_core.planning.skills import LEGACY_PREFIX, FoundSkill, attach
@@ -67,6 +69,8 @@ class Directory:
         self._addresses = Addresses()
         self._policy_names: Recent[str] = Recent(MAX_NAMES)
         self._packs: dict[str, Mapping[str, Any]] = {}
+        self._no_command: dict[str, str] = {}
+        """Why a package's tool server cannot be started on this machine, by its skill."""
         self._followed: Mapping[ResourceType, Informer] = {}
         self.settle: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None
         """Waits until an MCPServer has been looked at; set by whoever looks at them."""
@@ -188,13 +192,17 @@ class Directory:
         if policy is None:
             raise Refused([Cause("", f"instance {name!r} names policy {policy_name!r}, which does not exist")])
         wanted = {(reference.get("skillPackRef") or "").removeprefix(LEGACY_PREFIX) for reference in skill_refs(run, instance)}
+        if wants_memory(instance):
+            wanted.add(MEMORY_SKILL)
         wanted.discard(SHELL_SKILL)
         others = await asyncio.gather(*(self._skill(namespace, skill) for skill in wanted))
         found = {SHELL_SKILL: shell, **dict(zip(wanted, others, strict=True))}
         skills, missing = attach(run, instance, found.get)
+        sandbox = await self._sandbox()
+        if sandbox.on_this_machine:
+            skills = tuple(replace(skill, problem=self._no_command.get(skill.name, "")) for skill in skills)
         if self._archives is not None:
             skills = tuple([await asyncio.to_thread(self._archives.place, skill) for skill in skills])
-        sandbox = await self._sandbox()
         addresses = await self._addresses.of(names_in(policy)) if "egress" in sandbox.features else {}
         mcp = await asyncio.gather(*(self._mcp_source(namespace, each) for each in instance["spec"].get("mcpServers") or []))
         return RunInputs(
@@ -242,8 +250,15 @@ class Directory:
         return FoundSkill(await self._pack_of(name, package), command, package.module())
 
     async def _command(self, name: str, package: Skill) -> tuple[str, ...]:
-        """How the package's tool server is started on this machine. Raises Refused where its folder names a file that is not there."""
-        return package_command(package) or folder_command(name, package.folder(), await self._pack_of(name, package))
+        """How the package's tool server is started on this machine; empty, and the reason kept, where its folder names a file that is not there."""
+        if command := package_command(package):
+            return command
+        pack = await self._pack_of(name, package)
+        try:
+            return folder_command(name, package.folder(), pack)
+        except Refused as error:
+            self._no_command[name] = str(error)
+            return ()
 
     async def _pack_of(self, name: str, package: Skill) -> Mapping[str, Any]:
         """What an installed package brings, read once. Raises Refused where its folder holds no sound skill."""

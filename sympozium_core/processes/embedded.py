@@ -103,7 +103,7 @@ class _Base:
 
 async def _carry_out(settings: EmbeddedSettings, stack: AsyncExitStack, base: _Base, *, only_new: bool) -> Adopt:
     from sympozium_core.controllers.agentrun.plans import Plans
-    from sympozium_core.processes.pods import LocalPods
+    from sympozium_core.processes.pods import MEMORY, LocalPods
     from sympozium_core.processes.runs import Parts, carry_out_runs
     from sympozium_core.processes.secrets import secret_bytes
     from sympozium_core.processes.tool_processes import ToolProcesses
@@ -128,6 +128,7 @@ async def _carry_out(settings: EmbeddedSettings, stack: AsyncExitStack, base: _B
         relay=base.relay,
         providers=Drivers(names.GROUP_PROVIDERS, Provider, record=base.record),
         data_dir=settings.data_dir / "providers",
+        memory_dir=settings.data_dir / MEMORY,
         clock=SystemClock(),
         settings=settings.controller,
         tool_host=tools,

@@ -18,9 +18,10 @@ from sympozium_core.clock import Clock
 from sympozium_core.contracts.bus import Bus
 from sympozium_core.contracts.cluster import Cluster
 from sympozium_core.contracts.mcp import McpClient
-from sympozium_core.contracts.plan import Limits, RunPlan, ToolPolicy
+from sympozium_core.contracts.plan import Limits, RunPlan
 from sympozium_core.contracts.plan_reading import tool_policy_from_json
 from sympozium_core.contracts.provider import Endpoint, Provider, ProviderContext
+from sympozium_core.contracts.tool_policy import ToolPolicy
 from sympozium_core.controllers.agentrun import attempts
 from sympozium_core.controllers.agentrun.context import INDEX_UID
 from sympozium_core.controllers.agentrun.plans import Plans

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from sympozium_core.embedded.bus.local import EmbeddedBus
 
+MEMORY = "memory"
+"""Folder of the data directory with the memories of instances."""
+
 log = logging.getLogger(__name__)
 
 
@@ -66,7 +69,13 @@ class LocalPods:
         try:
             await driver.open(
                 SandboxContext(
-                    own, self._server.address, tokens.token, changed, secret=self._secret, bridge_command=self._bridge_command
+                    own,
+                    self._server.address,
+                    tokens.token,
+                    changed,
+                    secret=self._secret,
+                    memory_dir=self._data_dir / MEMORY,
+                    bridge_command=self._bridge_command,
                 )
             )
             try:

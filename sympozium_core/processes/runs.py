@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -32,6 +33,7 @@ from sympozium_core.controllers.agentrun.tightening import PolicyChanges
 from sympozium_core.controllers.agentrun.warm import WarmPods
 from sympozium_core.controllers.mcpserver.controller import McpServers
 from sympozium_core.controllers.memory_claims import MemoryClaims
+from sympozium_core.controllers.memory_folders import MemoryFolders
 from sympozium_core.controllers.network_policies import BusPlace
 from sympozium_core.controllers.network_profiles import NetworkProfiles
 from sympozium_core.controllers.skill_packages import SkillPackages
@@ -106,6 +108,8 @@ class Parts:
     tool_host: ToolProcesses | OnThisCluster
     """Who runs MCP servers."""
     on_cluster: OnCluster | None = None
+    memory_dir: Path | None = None
+    """Of a machine that keeps the memories of instances itself."""
     only_new: bool = False
     """Leave the runs that are there already alone, but for those that are adopted."""
 
@@ -134,16 +138,17 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
         network = _network(parts, informers, instances, runs, wake) if parts.on_cluster is not None else None
         if parts.on_cluster is not None:
             parts.directory.follow({kind: informers.of(kind) for kind in FOLLOWED})
-        memory = MemoryClaims(parts.cluster, informers, parts.clock) if "claims" in facts.features else None
+        memory = _memory(parts, informers) if "memory" in facts.features else None
+        packages = _packages(parts, informers)
         await informers.wait_synced()
+        if isinstance(memory, MemoryFolders):
+            await asyncio.to_thread(memory.sweep, instances.cache.all())
         sandbox = await stack.enter_async_context(parts.pods.open(runs, wake.pod))
         wake.warm = WarmPods(sandbox, parts.settings.warm_pods)
         stack.push_async_callback(wake.warm.close)
         approvals = ToolApprovals(parts.cluster, questions, runs, events=events, clock=parts.clock)
         context = _context(parts, runs, sandbox, facts.name, events, wake.warm, approvals)
         context.network = network
-        if parts.on_cluster is not None:
-            context.code = SkillCode(parts.cluster, parts.on_cluster.archives.data, parts.clock)
         await _answer_pods(stack, parts, context)
         wake.controller = _run_controller(context, WORKERS if parts.on_cluster is None else WORKERS_ON_CLUSTER)
         policies.on_change(PolicyChanges(context, wake.controller.enqueue).changed)
@@ -154,9 +159,8 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
         work.add("instances", about.run)
         work.add("approvals", approvals.controller().run)
         work.add("mcp servers", tool_servers.controller.run)
-        if not parts.only_new:
-            packages = SkillPackages(parts.cluster, parts.directory.skills)
-            work.add("skill packages", packages.controller(informers.of(SKILL_PACK)).run)
+        if packages is not None:
+            work.add("skill packages", packages.run)
         if network is not None:
             work.add("network profiles", network.controller().run)
             work.add("leftover rights", lambda: identity.keep_swept(context))
@@ -241,6 +245,7 @@ def _context(
         warm=warm,
         approvals=approvals,
         single_user=parts.on_cluster is None,
+        code=_code(parts),
         events=events,
         clock=parts.clock,
         settings=parts.settings,
@@ -248,6 +253,23 @@ def _context(
         left_alone={run["metadata"]["uid"] for run in runs.cache.all()} if parts.only_new else set(),
     )
     return context
+
+
+def _packages(parts: Parts, informers: Informers) -> Controller | None:
+    """A command that is gone soon has looked at the packages before."""
+    if parts.only_new:
+        return None
+    return SkillPackages(parts.cluster, parts.directory.skills).controller(informers.of(SKILL_PACK))
+
+
+def _code(parts: Parts) -> SkillCode | None:
+    return None if parts.on_cluster is None else SkillCode(parts.cluster, parts.on_cluster.archives.data, parts.clock)
+
+
+def _memory(parts: Parts, informers: Informers) -> MemoryClaims | MemoryFolders:
+    if parts.memory_dir is not None:
+        return MemoryFolders(parts.memory_dir)
+    return MemoryClaims(parts.cluster, informers, parts.clock)
 
 
 def _run_controller(context: RunContext, workers: int) -> Controller:

@@ -56,7 +56,8 @@ def locate(place: Path) -> list[Located]:
         return [Located(place, place)]
     points = _entry_points(place)
     if not points:
-        raise Refused([Cause("", f"{place} holds no skill", "a folder with skillpack.yaml or SKILL.md, or that of a package with an entry point in sympozium.skills")])  # fmt: skip
+        hint = "a folder with skillpack.yaml or SKILL.md, or that of a package with an entry point in sympozium.skills"
+        raise Refused([Cause("", f"{place} holds no skill", hint)])
     for source in (place / "src", place):
         if source.is_dir() and str(source) not in sys.path:
             sys.path.insert(0, str(source))

@@ -13,7 +13,7 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +32,8 @@ from sympozium_core.processes.skill_folders import FoundFolder
 from sympozium_core.registry.drivers import Drivers
 
 _WAITS = (sys.executable, "-S", "-c", "import signal; signal.pause()")
+_INSTANCE: Mapping[str, Any] = {"metadata": {"uid": "trial"}, "spec": {"memory": {"enabled": True}}}
+"""Of which the skill is tried: it has a memory, which is new each time."""
 """What stands where the agent would: a pod has one."""
 START = 20.0
 """Seconds for the server to say what it serves."""
@@ -46,6 +48,10 @@ class TrialSettings:
     """As `settings.EmbeddedSettings.sandbox`."""
     params: Mapping[str, str] = field(default_factory=dict)
     """Parameters of the skill, as an instance's ``skills[].params``."""
+    secret: Mapping[str, bytes] = field(default_factory=dict)
+    """What is in the Secret, whichever the skill asks for; empty: it gets none, and its tools say what is missing."""
+    heard: Callable[[str], None] = field(default=lambda text: None)
+    """Told what a running tool says meanwhile."""
 
 
 class Trial:
@@ -82,24 +88,38 @@ async def on_trial(found: FoundFolder, settings: TrialSettings) -> AsyncIterator
     with _shown_to_sandboxes(found.folder):
         name, driver = await choice.choose()
         changed = asyncio.Event()
-        context = SandboxContext(settings.data_dir, "unix:///nowhere/bus.sock", lambda pod: "", lambda pod: changed.set())
+        pods, memories = settings.data_dir / "pods", settings.data_dir / "memory"
+        context = SandboxContext(
+            pods,
+            "unix:///nowhere/bus.sock",
+            lambda pod: "",
+            lambda pod: changed.set(),
+            secret=lambda namespace, name: _given(settings.secret),
+            memory_dir=memories,
+        )
         await driver.open(context)
     pod = f"trial-{uuid.uuid4().hex[:12]}"
     source = SkillSource(found.name, found.pack, settings.params, found.command)
-    # There is no Secret where there is no control plane: tools say what is missing, which is a test too.
-    container = replace(sidecar(source, facts_of(name, driver)), secret="", secret_path="", kubernetes=False)
+    container = replace(sidecar(source, facts_of(name, driver), _INSTANCE), kubernetes=False)
+    if not settings.secret:
+        container = replace(container, secret="", secret_path="", secret_env={})
     try:
         began = time.monotonic()
-        await driver.start(pod, PodPlan((Container("agent", "agent", _WAITS), container)))
-        async with _server(found.name, settings.data_dir / pod / "volumes" / container.name) as server:
+        await driver.start(pod, PodPlan((Container("agent", "agent", _WAITS), container), memory=_INSTANCE["metadata"]["uid"]))
+        async with _server(found.name, pods / pod / "volumes" / container.name) as server:
+            server.heard = lambda name, call, text: settings.heard(text)
             tools = await _tools(driver, pod, container.name, server, changed)
-            yield Trial(server, tools, choice.why, time.monotonic() - began, settings.data_dir / pod)
+            yield Trial(server, tools, choice.why, time.monotonic() - began, pods / pod)
             server.finish()
     finally:
         with contextlib.suppress(Exception):
             await driver.stop(pod, grace=GRACE)
         await driver.remove(pod)
         await driver.close()
+
+
+async def _given(secret: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    return secret
 
 
 @asynccontextmanager

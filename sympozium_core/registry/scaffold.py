@@ -16,7 +16,7 @@ from sympozium_core.names import CORE_SERVERS
 KINDS = ("skill", "provider", "sandbox", "hook")
 LATER = ("channel", "memory", "harness")
 """Kinds whose contracts are not part of this version."""
-LONGEST = 40
+LONGEST = 24
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _ENDING = ".template"
 _TOP = PurePosixPath()

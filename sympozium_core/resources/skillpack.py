@@ -139,6 +139,8 @@ class Sidecar(Strict):
     command: list[str] = []
     env: list[SidecarVariable] = []
     mount_workspace: bool = True
+    mount_memory: bool = False
+    """Sees the memory of the instance, at ``/memory``."""
     resources: SidecarResources | None = None
     rbac: list[AccessRule] = []
     """Rights in the run's namespace, for as long as the run lasts."""

@@ -5,17 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sympozium_core.contracts.plan import (
-    Container,
-    Limits,
-    ModelRef,
-    PodPlan,
-    RunPlan,
-    SkillText,
-    ToolPolicy,
-    ToolRule,
-    ToolServer,
-)
+from sympozium_core.contracts.plan import Container, Limits, ModelRef, PodPlan, RunPlan, SkillText, ToolServer
+from sympozium_core.contracts.tool_policy import ToolPolicy, ToolRule
 from sympozium_core.hooks import RunEvent, ToolCall
 from sympozium_core.names import API_VERSION
 

@@ -32,8 +32,9 @@ class ServerBench:
         self, path: Path, name: str, command: Sequence[str] = (), environment: Mapping[str, str] | None = None
     ) -> None:
         self.path, self.name, self.command = path, name, list(command)
-        self.ipc, self.workspace, self.tmp, self.home = (path / each for each in ("ipc", "workspace", "tmp", "home"))
-        for folder in (self.ipc, self.workspace, self.tmp, self.home):
+        folders = [path / each for each in ("ipc", "workspace", "tmp", "home", "memory")]
+        self.ipc, self.workspace, self.tmp, self.home, self.memory = folders
+        for folder in folders:
             folder.mkdir(parents=True)
         self.root = Root(self.ipc)
         self.directory = layout.server_dir(name)
@@ -49,6 +50,7 @@ class ServerBench:
             names.ENV_IPC: str(self.ipc),
             names.ENV_WORKSPACE: str(self.workspace),
             names.ENV_TMP: str(self.tmp),
+            names.ENV_MEMORY: str(self.memory),
             names.ENV_POD: self.pod,
             **(environment or {}),
         }

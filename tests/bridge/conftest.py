@@ -20,8 +20,9 @@ from sympozium_core.bus import subjects
 from sympozium_core.bus.calls import CallRequest, serve
 from sympozium_core.bus.journal import JournalEntry, read_entries
 from sympozium_core.clock import SystemClock
-from sympozium_core.contracts.plan import Limits, ModelRef, PodPlan, RunPlan, ToolPolicy, ToolServer, to_json
+from sympozium_core.contracts.plan import Limits, ModelRef, PodPlan, RunPlan, ToolServer, to_json
 from sympozium_core.contracts.provider import ChatRequest, Chunk, Endpoint, Provider, ProviderError
+from sympozium_core.contracts.tool_policy import ToolPolicy
 from sympozium_core.embedded.bus.connect import connect
 from sympozium_core.embedded.bus.local import EmbeddedBus
 from sympozium_core.embedded.bus.server import BusServer

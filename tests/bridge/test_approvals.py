@@ -13,7 +13,8 @@ import pytest
 from sympozium_core.bus import subjects
 from sympozium_core.bus.calls import serve
 from sympozium_core.contracts.approvals import MAX_ARGUMENTS, MAX_WAITS, Decision, approval_name
-from sympozium_core.contracts.plan import Limits, ToolPolicy, ToolRule
+from sympozium_core.contracts.plan import Limits
+from sympozium_core.contracts.tool_policy import ToolPolicy, ToolRule
 from sympozium_core.errors import Permanent, Temporary
 from sympozium_core.hooks import Veto, hookimpl
 

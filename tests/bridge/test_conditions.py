@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sympozium_core.contracts.plan import ToolPolicy, ToolRule, ToolServer
+from sympozium_core.contracts.plan import ToolServer
+from sympozium_core.contracts.tool_policy import ToolPolicy, ToolRule
 
 KUBECTL = ToolRule("execute_command", "allow", "policy p: a rule", "argv[0] == 'kubectl'")
 LISTED = ToolPolicy("deny", "policy p: toolGating.defaultAction is deny", (KUBECTL,))

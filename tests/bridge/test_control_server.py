@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from sympozium_core.contracts.plan import ToolPolicy, ToolRule, ToolServer
+from sympozium_core.contracts.plan import ToolServer
+from sympozium_core.contracts.tool_policy import ToolPolicy, ToolRule
 from sympozium_core.names import CONTROL_SERVER
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from sympozium_core.contracts.plan import Container, DeclaredTool, PodPlan, ToolPolicy, ToolRule, ToolServer
+from sympozium_core.contracts.plan import Container, DeclaredTool, PodPlan, ToolServer
+from sympozium_core.contracts.tool_policy import ToolPolicy, ToolRule
 from sympozium_core.ipc.protocol import ToolResult
 from tests.bridge.conftest import until
 

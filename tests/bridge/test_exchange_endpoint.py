@@ -14,7 +14,8 @@ import pytest
 from sympozium_core.bus import subjects
 from sympozium_core.bus.calls import CallRequest, serve
 from sympozium_core.contracts.mcp import McpServer
-from sympozium_core.contracts.plan import ToolPolicy, ToolRule, ToolServer
+from sympozium_core.contracts.plan import ToolServer
+from sympozium_core.contracts.tool_policy import ToolPolicy, ToolRule
 from sympozium_core.errors import Permanent
 from sympozium_core.ipc.protocol import ToolResult
 

@@ -9,7 +9,8 @@ from unittest.mock import ANY
 
 import pytest
 
-from sympozium_core.contracts.plan import Limits, ToolPolicy, ToolRule, ToolServer
+from sympozium_core.contracts.plan import Limits, ToolServer
+from sympozium_core.contracts.tool_policy import ToolPolicy, ToolRule
 from sympozium_core.ipc.protocol import ToolResult
 from sympozium_core.names import CONTROL_SERVER
 

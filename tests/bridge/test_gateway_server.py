@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from sympozium_core.contracts.fetching import FetchPolicy, FetchRule
-from sympozium_core.contracts.plan import Limits, ToolPolicy, ToolRule
+from sympozium_core.contracts.plan import Limits
+from sympozium_core.contracts.tool_policy import ToolPolicy, ToolRule
 from sympozium_core.gateway.fetch import Fetches
 from sympozium_core.gateway.fetcher import Fetcher
 from sympozium_core.gateway.target import FetchTarget

@@ -6,16 +6,8 @@ import pytest
 
 from sympozium_core.bridge.arguments import argument_error
 from sympozium_core.bridge.offer import decide
-from sympozium_core.contracts.plan import (
-    DeclaredTool,
-    Limits,
-    ModelRef,
-    PodPlan,
-    RunPlan,
-    ToolPolicy,
-    ToolRule,
-    ToolServer,
-)
+from sympozium_core.contracts.plan import DeclaredTool, Limits, ModelRef, PodPlan, RunPlan, ToolServer
+from sympozium_core.contracts.tool_policy import ToolPolicy, ToolRule
 from sympozium_core.ipc.protocol import ToolDefinition
 
 

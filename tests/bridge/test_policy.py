@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from sympozium_core.bridge.policy import CallReview, decided
-from sympozium_core.contracts.plan import ToolPolicy, ToolRule
+from sympozium_core.contracts.tool_policy import ToolPolicy, ToolRule
 from sympozium_core.errors import Permanent
 from sympozium_core.hooks import ToolCall, Veto, hookimpl
 
@@ -153,7 +153,7 @@ def test_the_bridge_loads_nothing_dear(does, loads):
     code = f"""
 import sys, sympozium_core.bridge.__main__
 from sympozium_core.bridge.policy import CallReview
-from sympozium_core.contracts.plan import ToolPolicy
+from sympozium_core.contracts.tool_policy import ToolPolicy
 def review(hooks):
     try:
         CallReview(ToolPolicy(), hooks)

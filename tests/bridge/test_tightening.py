@@ -9,7 +9,8 @@ import pytest
 from sympozium_core.bridge.policy import CallReview
 from sympozium_core.bus import subjects
 from sympozium_core.bus.journal import Journal
-from sympozium_core.contracts.plan import ToolPolicy, ToolRule, to_json
+from sympozium_core.contracts.plan import to_json
+from sympozium_core.contracts.tool_policy import ToolPolicy, ToolRule
 from sympozium_core.hooks import ToolCall
 
 CALL = ToolCall("uid", "c1", "execute_command", "shell", {"command": "ls"})

@@ -81,3 +81,18 @@ def test_a_plugin_that_is_not_there(alone: Any) -> None:
     done = alone("plugins", "show", "none", code=3)
     assert "no plugin is called 'none'" in done.err
     assert "shell" in done.err
+
+
+def test_a_new_package_is_written_where_it_is_said(alone: Any, tmp_path: Path) -> None:
+    done = alone("plugins", "new", "hook", "word-count", "--directory", str(tmp_path))
+    folder = tmp_path / "sympozium-hook-word-count"
+    assert f"{folder}/setup.cfg\n" in done.out
+    assert done.out.endswith(f"now: cd {folder} && pip install -e '.[test]' && pytest --sympozium-conformance\n")
+    assert "there already" in alone("plugins", "new", "hook", "word-count", "--directory", str(tmp_path), code=1).err
+    assert "is not part of this version" in alone("plugins", "new", "channel", "chat", code=1).err
+
+
+def test_the_recipe_of_an_image(alone: Any) -> None:
+    out = alone("plugins", "image", "--base", "registry.example.com/base:1").out
+    assert "FROM registry.example.com/base:1 AS control-plane\n" in out
+    assert "sympozium-skill-shell==0.1.0" in out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,31 @@ def test_declared_tools_need_no_server_at_all(alone: Any, skill: Path) -> None:
     done = alone("skills", "test", str(skill), "--call", 'count={"text": "to be or not"}')
     assert "| 4" in done.out
     assert "'text' missing" in alone("skills", "test", str(skill), "--call", "count", code=1).out
+
+
+@pytest.mark.parametrize("sandbox", ["process", "bubblewrap"])
+def test_a_secret_comes_from_the_environment_and_stands_nowhere(alone: Any, skill: Path, sandbox: str) -> None:
+    declared = """    secretRef: service
+    env:
+    - {name: SERVICE_USER, valueFrom: {secretKeyRef: {name: service, key: user}}}
+    tools:
+    - {name: peek, description: Looks., exec: [sh, -c, 'cat "${SYMPOZIUM_SECRET:-/secrets/service}/token"; echo " of $SERVICE_USER"']}
+"""
+    (skill / "skillpack.yaml").write_text(PACK + declared)
+    cli = replace(alone, environment={"TOKEN": "opens-nothing", "NAME": "ann"})
+    words = ("skills", "test", str(skill), "--call", "peek", "--sandbox", sandbox)
+    assert "| opens-nothing of ann" in cli(*words, "--secret", "token=TOKEN", "--secret", "user=NAME").out
+    assert "No such file" in cli(*words).out, "a tool says what is missing"
+    refused = cli(*words, "--secret", "token=opens-nothing", code=4).err
+    assert "name of a variable" in refused
+    assert "opens-nothing" not in refused
+
+
+def test_what_a_tool_says_meanwhile_is_shown(alone: Any, skill: Path) -> None:
+    declared = "    tools:\n    - {name: wait, description: Waits., exec: [sh, -c, 'echo half done; sleep 2; echo done']}\n"
+    (skill / "skillpack.yaml").write_text(PACK + declared)
+    out = alone("skills", "test", str(skill), "--call", "wait").out
+    assert out.index("    … half done") < out.index("    | half done\n    | done")
 
 
 def test_a_server_that_dies_says_its_last_words(alone: Any, skill: Path) -> None:

@@ -76,6 +76,7 @@ async def test_an_installed_package_is_a_skill_pack_and_goes_with_it(cluster: An
     await packages(cluster, folder).publish()
     pack = await cluster.get(SKILL_PACK, SYSTEM_NAMESPACE, "hello")
     assert pack["spec"]["skills"][0]["name"] == "greet"
+    assert pack["status"]["skillCount"] == 1
     assert pack["metadata"]["annotations"][ANNOTATION_PACKAGE].startswith("skill-hello 1.0 ")
     assert pack["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "sympozium"
     for file in folder.glob("skill_hello-*/*"):
@@ -134,6 +135,24 @@ async def test_who_deletes_one_finds_it_there_again(cluster: Any, folder: Path, 
         first = await _there(cluster, "")
         await cluster.delete(SKILL_PACK, SYSTEM_NAMESPACE, "hello")
         assert await _there(cluster, first) != first
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def test_every_pack_says_how_many_skills_it_has(cluster: Any, folder: Path) -> None:
+    skills = [{"name": name, "content": "x"} for name in "abc"]
+    own = {"apiVersion": "sympozium.ai/v1alpha1", "kind": "SkillPack", "spec": {"skills": skills}}
+    informers = Informers(cluster)
+    controller = packages(cluster, folder).controller(informers.of(SKILL_PACK))
+    running = [asyncio.create_task(informers.run()), asyncio.create_task(controller.run())]
+    try:
+        made = await cluster.create(SKILL_PACK, {**own, "metadata": {"name": "mine", "namespace": "team"}})
+        async with asyncio.timeout(10):
+            async for event in cluster.watch(SKILL_PACK, "team", resource_version=made["metadata"]["resourceVersion"]):
+                if event.object.get("status") == {"skillCount": 3}:
+                    break
     finally:
         for task in running:
             task.cancel()

@@ -18,7 +18,8 @@ from sympozium_core.bus.calls import call_once
 from sympozium_core.clock import SystemClock, parse_rfc3339
 from sympozium_core.contracts.approvals import MAX_ARGUMENTS, Approvals, Decision, approval_name, decision_from_json
 from sympozium_core.contracts.cluster import Invalid
-from sympozium_core.contracts.plan import Limits, ModelRef, PodPlan, RunPlan, ToolPolicy
+from sympozium_core.contracts.plan import Limits, ModelRef, PodPlan, RunPlan
+from sympozium_core.contracts.tool_policy import ToolPolicy
 from sympozium_core.controllers.agentrun.approve_call import serve_approve
 from sympozium_core.controllers.agentrun.context import INDEXES, RunContext
 from sympozium_core.controllers.agentrun.plans import Plans

@@ -246,7 +246,7 @@ async def test_memory_gets_a_claim_that_goes_with_the_instance(played: Stage) ->
             assert told["status"] == "True"
             run = await played.run()
             pod = await played.running(run)
-            assert played.sandbox.plans[pod].memory_claim == "agent-memory"
+            assert played.sandbox.plans[pod].memory == "agent-memory"
             await played.finish(run)
     finally:
         await played.cluster.delete(STORAGE_CLASS, None, made)

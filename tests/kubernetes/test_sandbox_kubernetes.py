@@ -315,7 +315,7 @@ sys.exit(1)
         assert "gVisor" not in await bench.told(agent("dmesg >&2; exit 1"))
 
     async def test_pods_of_one_memory_are_put_on_one_node(self, bench: PodBench) -> None:
-        plan = replace(agent(FOREVER), memory_claim="alice-memory")
+        plan = replace(agent(FOREVER), memory="alice-memory")
         pods = await asyncio.gather(bench.start(plan), bench.start(plan))
         for pod_id in pods:
             await bench.until(pod_id, running)

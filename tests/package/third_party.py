@@ -80,9 +80,6 @@ class ThirdParty:
         run([self._sympozium, "plugins", "new", kind, "brand-new", "--directory", str(self._work)], env=self._environment)
         package = self._work / f"sympozium-{kind}-brand-new"
         self._install(package)
-        for command in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]):
-            words = ["src", "tests"] if command == ["mypy"] else ["."]
-            run([self._python, "-m", *command, *words], cwd=package, env=self._environment)
         self._prove(package)
         if kind == "skill":
             tried = run([self._sympozium, "skills", "test", str(package)], env=self._environment, cwd=self._work)
@@ -114,6 +111,9 @@ class ThirdParty:
         run([self._python, "-m", "pip", "uninstall", "--quiet", "--yes", *names])
 
     def _prove(self, package: Path) -> None:
+        typed = ["src", *(["tests"] if any((package / "tests").glob("*.py")) else [])]
+        for command in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy", *typed]):
+            run([self._python, "-m", *command], cwd=package, env=self._environment)
         out = run([self._python, "-m", "pytest", "-q", "--sympozium-conformance"], cwd=package, env=self._environment)
         passed = int(out.strip().splitlines()[-1].split(" passed")[0].split()[-1])
         assert passed >= 25, f"{package.name}: only {passed} checks\n{out}"

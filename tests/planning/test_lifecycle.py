@@ -70,7 +70,7 @@ def test_hooks_on_a_cluster_have_rights_of_their_own_and_the_agent_has_not(input
     (hook,) = plan.hooks
     (container,) = hook.pod.containers
     assert (container.image, container.kubernetes) == ("ghcr.io/acme/look:1", True)
-    assert (hook.pod.network, hook.pod.egress, hook.pod.memory_claim) == ("api-only", (), "")
+    assert (hook.pod.network, hook.pod.egress, hook.pod.memory) == ("api-only", (), "")
     assert hook.pod.account == f"run-{UID}--hooks"
     assert hook.pod.workspace_claim == plan.pod.workspace_claim == f"run-{UID}"
     assert plan.hook_identity is not None

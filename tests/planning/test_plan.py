@@ -14,8 +14,9 @@ from sympozium_core.contracts.sandbox import ALL_PROMISES
 from sympozium_core.errors import Refused
 from sympozium_core.hooks import PlanPatch
 from sympozium_core.planning.inputs import RunInputs, SandboxFacts, SkillSource
+from sympozium_core.planning.memory import memory_claim
 from sympozium_core.planning.patches import apply_patch
-from sympozium_core.planning.plan import make_plan, memory_claim
+from sympozium_core.planning.plan import make_plan
 from sympozium_core.resources import object_names
 
 Make = Callable[..., RunInputs]
@@ -51,7 +52,7 @@ def test_a_plain_run_on_a_cluster(inputs: Make, cluster: SandboxFacts) -> None:
     plan = make_plan(inputs(sandbox=cluster))
     pod = plan.pod
     assert (pod.namespace, pod.network, pod.egress, pod.runtime_class) == ("default", "bus", (), "")
-    assert (pod.image_pull_secrets, dict(pod.node_selector), pod.memory_claim) == ((), {}, "")
+    assert (pod.image_pull_secrets, dict(pod.node_selector), pod.memory) == ((), {}, "")
     assert plan.identities == ()
     assert not any(container.kubernetes or container.secret for container in pod.containers)
 
@@ -75,7 +76,7 @@ def test_what_only_a_cluster_has_is_filled_in(inputs: Make, cluster: SandboxFact
     ).pod
     assert pod.image_pull_secrets == ("own", "shared", "instance")
     assert dict(pod.node_selector) == {"zone": "a", "disk": "fast"}
-    assert pod.memory_claim == "agent-memory"
+    assert pod.memory == "agent-memory"
 
 
 def test_a_kernel_sandboxs_resources_act_and_its_warm_pool_is_said_not_to(inputs: Make, cluster: SandboxFacts) -> None:
@@ -99,8 +100,8 @@ def test_a_claim_is_for_instances_with_memory(
     inputs: Make, cluster: SandboxFacts, memory: dict[str, Any] | None, claim: str
 ) -> None:
     instance = {} if memory is None else {"memory": memory}
-    assert make_plan(inputs(instance=instance, sandbox=cluster)).pod.memory_claim == claim
-    assert make_plan(inputs(instance=instance)).pod.memory_claim == "", "a runtime without claims"
+    assert make_plan(inputs(instance=instance, sandbox=cluster)).pod.memory == claim
+    assert make_plan(inputs(instance=instance)).pod.memory == "", "a runtime without claims"
 
 
 @pytest.mark.parametrize("name", ["a", "a" * 56, "a" * 57, "a.b-" * 40 + "a"])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sympozium_core.contracts.plan import ToolPolicy, ToolRule
+from sympozium_core.contracts.tool_policy import ToolPolicy, ToolRule
 from sympozium_core.planning.policy import Destination, effective_policy, narrow
 
 RESTRICTIVENESS = {"allow": 0, "ask": 1, "deny": 2}

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sympozium_core.call_conditions.examined import ExaminedCall
-from sympozium_core.contracts.plan import STRICTNESS, ToolPolicy, ToolRule, UntoldCall, to_json
+from sympozium_core.contracts.plan import to_json
 from sympozium_core.contracts.plan_reading import tool_policy_from_json
+from sympozium_core.contracts.tool_policy import STRICTNESS, ToolPolicy, ToolRule, UntoldCall
 from sympozium_core.planning.plan import make_plan
 from sympozium_core.planning.policy import effective_policy, run_tools
 from sympozium_core.planning.tightening import MAX_PARTS, differences, tightened, with_tools

@@ -51,7 +51,7 @@ def test_suites_and_own_tests_are_run(package: Path, tmp_path: Path) -> None:
     write_package(tmp_path / "site", "acme-hooks", {"acme_good": GOOD}, {"sympozium.hooks": {"good": "acme_good"}})
     done = run(package, tmp_path / "site", "--sympozium-conformance", "-v")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "TestGood::test_an_event_is_taken_and_not_answered[started] PASSED" in done.stdout
+    assert "TestHookGood::test_an_event_is_taken_and_not_answered[started] PASSED" in done.stdout
     assert "test_own.py::test_own PASSED" in done.stdout
 
 
@@ -60,8 +60,8 @@ def test_a_broken_plugin_fails_by_the_name_of_its_entry_point(package: Path, tmp
     write_package(tmp_path / "site", "acme-hooks", {"acme_good": GOOD, "acme_bad": BAD}, entries)
     done = run(package, tmp_path / "site", "--sympozium-conformance")
     assert done.returncode == 1
-    assert "TestNotSoGood::test_a_review_is_a_list_of_causes[plain]" in done.stdout
-    assert "FAILED setup.cfg::TestGood" not in done.stdout
+    assert "TestHookNotSoGood::test_a_review_is_a_list_of_causes[plain]" in done.stdout
+    assert "FAILED setup.cfg::TestHookGood" not in done.stdout
 
 
 def test_without_the_option_nothing_of_it_is_there(package: Path, tmp_path: Path) -> None:
@@ -75,7 +75,6 @@ def test_without_the_option_nothing_of_it_is_there(package: Path, tmp_path: Path
     [
         ({}, "is not installed, or brings no plugin"),
         ({"sympozium.providers": {"good": "acme_good"}}, "brings no strict server of its wire"),
-        ({"sympozium.channels": {"good": "acme_good"}}, "not part of this version"),
         ({"sympozium.hooks": {"good": "acme_gone"}}, "No module named 'acme_gone'"),
     ],
 )
@@ -84,6 +83,14 @@ def test_what_cannot_be_tested_says_why(package: Path, tmp_path: Path, entries: 
     done = run(package, tmp_path / "site", "--sympozium-conformance")
     assert done.returncode == 4
     assert says in done.stderr
+
+
+def test_a_kind_without_a_suite_is_said_and_the_others_are_tested(package: Path, tmp_path: Path) -> None:
+    entries = {"sympozium.hooks": {"good": "acme_good"}, "sympozium.channels": {"good": "acme_good"}}
+    write_package(tmp_path / "site", "acme-hooks", {"acme_good": GOOD}, entries)
+    done = run(package, tmp_path / "site", "--sympozium-conformance", "-rs")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "plugins of the kind channel have no suite in this version" in done.stdout
 
 
 def test_it_is_run_in_a_packages_folder(tmp_path: Path) -> None:

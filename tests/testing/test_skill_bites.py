@@ -191,14 +191,6 @@ class NoModule(Skill):
         return "no_such_package_at_all"
 
 
-class TwoWays(NoModule):
-    def module(self) -> str:
-        return "sympozium_core.sidecar"
-
-    def command(self) -> tuple[str, ...]:
-        return ("true",)
-
-
 class Forgetful(NoModule):
     made = 0
 
@@ -222,8 +214,7 @@ CHECK_BREAKS: dict[str, tuple[Callable[[Path], object], dict[str, Any], str]] = 
     "not-installed": (lambda folder: None, {"skill_class": PlainSkill, "entry_point": "plain"}, "the_entry_point_names_the_class"),
     "needs-words": (lambda folder: None, {"skill_class": NeedsWords}, "making_it_does_no_work"),
     "forgetful": (lambda folder: None, {"skill_class": Forgetful}, "making_it_does_no_work"),
-    "two-ways": (lambda folder: None, {"skill_class": TwoWays}, "it_says_one_way_to_start_its_server"),
-    "no-module": (lambda folder: None, {"skill_class": NoModule}, "it_says_one_way_to_start_its_server"),
+    "no-module": (lambda folder: None, {"skill_class": NoModule}, "its_server_can_be_found_and_is_tested"),
     "own-eyes": (lambda folder: (folder / "server.py").chmod(0o600), {}, "its_files_are_readable_by_all"),
     "speaks-of-none": (instructions("Use `echo`", "Use `read_files`"), {}, "instructions_speak_of_tools_that_are_served"),
     "declared-not-served": (sidecar(tools=[tool()]), {}, "every_declared_tool_is_served_as_it_is_declared"),
@@ -248,7 +239,7 @@ def test_a_broken_skill_fails(way: str, folder: Path, tmp_path: Path) -> None:
 def test_a_server_that_nobody_tests_fails(folder: Path) -> None:
     alone = type("Alone", (SkillContract,), {"folder": folder, "__test__": False})()
     with pytest.raises(AssertionError, match="SkillServerContract"):
-        alone.test_it_says_one_way_to_start_its_server()
+        alone.test_its_server_can_be_found_and_is_tested()
 
 
 def test_a_skill_that_changes_as_it_is_read_fails(folder: Path) -> None:

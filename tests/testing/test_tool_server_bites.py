@@ -10,12 +10,25 @@ from typing import ClassVar
 import pytest
 
 from sympozium_core.errors import SympoziumError
+from sympozium_core.ipc.protocol import Manifest
 from sympozium_core.testing.tool_server import ToolServerContract
-from sympozium_core.testing.tool_server_bench import ServerBench
+from sympozium_core.testing.tool_server_bench import PATIENCE, ServerBench
 from tests.testing.plain_probes import PlainLegacySuite, PlainServerSuite
 
 HURRY = 1.5
 """Seconds for what a broken server will not do."""
+
+
+class HurriedBench(ServerBench):
+    """Waits long for a server to come up, and for nothing else."""
+
+    def up(self, **environment: str) -> Manifest:
+        self.patience = PATIENCE
+        try:
+            return super().up(**environment)
+        finally:
+            self.patience = HURRY
+
 
 BREAKS = {
     "no-tools": "it_says_what_it_serves",
@@ -97,7 +110,7 @@ class TestPlainLegacyServer(PlainLegacySuite):
 
 @pytest.mark.parametrize("way", BREAKS)
 def test_a_broken_server_fails(way: str, tmp_path: Path) -> None:
-    bench = ServerBench(tmp_path / "bench", "plain", [*PlainServerSuite.command, way])
+    bench = HurriedBench(tmp_path / "bench", "plain", [*PlainServerSuite.command, way])
     bench.patience = HURRY
     suite = PlainLegacySuite() if way.startswith("legacy") else PlainServerSuite()
     with pytest.raises((AssertionError, SympoziumError, OSError)):

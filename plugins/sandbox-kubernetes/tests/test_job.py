@@ -78,7 +78,7 @@ FULL = PodPlan(
     runtime_class="gvisor",
     image_pull_secrets=("registry",),
     node_selector={"disk": "ssd"},
-    memory_claim="alice-memory",
+    memory="alice-memory",
 )
 
 LABEL = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,50}[a-z0-9])?", fullmatch=True)
@@ -129,7 +129,7 @@ def any_plan(draw: st.DrawFn) -> PodPlan:
         network=draw(st.sampled_from(["bus", "api"])),
         egress=draw(st.lists(st.just(EgressRule("h.example.com", ("192.0.2.1/32",), 443)), max_size=1).map(tuple)),
         runtime_class=draw(st.sampled_from(["", "gvisor"])),
-        memory_claim=draw(st.one_of(st.just(""), st.from_regex(r"[a-z0-9]([-.a-z0-9]{0,240}[a-z0-9])?", fullmatch=True))),
+        memory=draw(st.one_of(st.just(""), st.from_regex(r"[a-z0-9]([-.a-z0-9]{0,240}[a-z0-9])?", fullmatch=True))),
     )
 
 
@@ -305,7 +305,7 @@ def test_a_bus_with_a_known_authority_needs_none() -> None:
 
 
 def test_pods_of_one_memory_find_each_other() -> None:
-    job = render("run-7b0c-1", replace(PLAIN, memory_claim="m" * 200), BUS, SETTINGS)
+    job = render("run-7b0c-1", replace(PLAIN, memory="m" * 200), BUS, SETTINGS)
     (term,) = pod(job)["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     assert term["labelSelector"]["matchLabels"].items() <= job["spec"]["template"]["metadata"]["labels"].items()
     assert "affinity" not in pod(render("run-7b0c-1", PLAIN, BUS, SETTINGS))

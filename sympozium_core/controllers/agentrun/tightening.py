@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from sympozium_core.contracts.cluster import Invalid, Object
-from sympozium_core.contracts.plan import Limits, RunPlan, ToolPolicy, digest, to_json
+from sympozium_core.contracts.plan import Limits, RunPlan, digest, to_json
 from sympozium_core.contracts.plan_reading import tool_policy_from_json
+from sympozium_core.contracts.tool_policy import ToolPolicy
 from sympozium_core.controllers.agentrun.context import INDEX_STAGE, RunContext
 from sympozium_core.controllers.agentrun.journal import Record
 from sympozium_core.controllers.agentrun.status import Stage, status_of, write_status

@@ -48,6 +48,8 @@ class View:
     tmp: Path
     workspace: Path | None
     skills: Path | None
+    memory: Path | None = None
+    """The instance's."""
     secret: tuple[Path, str] | None = None
     """The folder with its Secret's keys, and where it sees it."""
     files: tuple[Path, ...] = ()
@@ -159,6 +161,8 @@ def _own(view: View) -> list[str]:
         line += ["--bind", str(view.workspace), "/workspace"]
     if view.skills is not None:
         line += ["--ro-bind", str(view.skills), "/skills"]
+    if view.memory is not None:
+        line += ["--bind", str(view.memory), "/memory"]
     if view.secret is not None:
         line += ["--ro-bind", str(view.secret[0]), view.secret[1]]
     return line

@@ -55,7 +55,7 @@ class KubernetesSandbox(Sandbox):
 
     promises: ClassVar[frozenset[Promise]] = ALL_PROMISES
     features: ClassVar[frozenset[Feature]] = frozenset(
-        ("images", "identities", "runtime-classes", "egress", "secrets", "node-selection", "claims", "host-access")
+        ("images", "identities", "runtime-classes", "egress", "secrets", "node-selection", "claims", "host-access", "memory")
     )
     keeps_workspace: ClassVar[bool] = False
 

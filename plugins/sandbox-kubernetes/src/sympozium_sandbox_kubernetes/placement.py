@@ -15,7 +15,7 @@ _LOST_AFTER = 60
 
 def labels(plan: PodPlan) -> dict[str, str]:
     """By which pods that share a memory find each other."""
-    return {names.LABEL_MEMORY: _label_value(plan.memory_claim)} if plan.memory_claim else {}
+    return {names.LABEL_MEMORY: _label_value(plan.memory)} if plan.memory else {}
 
 
 def rendered(plan: PodPlan) -> Object:
@@ -36,7 +36,7 @@ def rendered(plan: PodPlan) -> Object:
         spec["runtimeClassName"] = plan.runtime_class
     if plan.image_pull_secrets:
         spec["imagePullSecrets"] = [{"name": name} for name in plan.image_pull_secrets]
-    if plan.memory_claim:
+    if plan.memory:
         # The claim can be mounted on one node only, for as many pods there as want it.
         term = {"labelSelector": {"matchLabels": labels(plan)}, "topologyKey": HOST}
         spec["affinity"] = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}

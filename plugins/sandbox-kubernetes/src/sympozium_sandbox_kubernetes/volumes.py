@@ -15,7 +15,19 @@ ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 """Where every Kubernetes client looks for its token."""
 BRIDGE_VOLUMES, BRIDGE_CREDENTIALS, BRIDGE_BUS = "/volumes", "/credentials", "/var/run/sympozium"
 """The bridge's own: folders with one folder a container, and its token for the bus."""
-TAKEN: Final = (IPC, WORKSPACE, TMP, SKILLS, "/proc", "/sys", "/dev", "/var/run/secrets", "/run/secrets", "/opt/sympozium")
+TAKEN: Final = (
+    IPC,
+    WORKSPACE,
+    TMP,
+    SKILLS,
+    "/proc",
+    "/sys",
+    "/dev",
+    "/var/run/secrets",
+    "/run/secrets",
+    "/opt/sympozium",
+    "/memory",
+)
 """What a Secret may not cover."""
 
 SKIP: Final = f"{IPC}/{CONTROL_SKIP}"
@@ -55,6 +67,8 @@ def volumes(plan: PodPlan) -> list[Object]:
         if container.code:
             archive = {"name": container.code_volume, "defaultMode": _READABLE}
             found.append({"name": _named("code", container), "configMap": archive})
+    if any(container.memory for container in plan.containers):
+        found.append({"name": "memory", "persistentVolumeClaim": {"claimName": plan.memory}})
     if any(container.workspace for container in plan.containers):
         found.append(_workspace(plan.workspace_claim))
     if bridged or any(container.skills for container in plan.containers):
@@ -77,6 +91,8 @@ def mounts(container: Container, plan: PodPlan) -> list[Object]:
         found.append(_mount(_named("token", container), ACCOUNT, read_only=True))
     if container.secret:
         found.append(_mount(_named("secret", container), container.secret_path, read_only=True))
+    if container.memory:
+        found.append(_mount("memory", names.MEMORY_FOLDER))
     for number, mount in enumerate(container.host.mounts if container.host else ()):
         found.append(_mount(_named(f"host{number}", container), mount.mount_path, read_only=mount.read_only))
     if container.code:
