@@ -106,10 +106,12 @@ def condition(source: str) -> Condition:
             raise BadCondition(f"{found[1]} is no regular expression (RE2)")
     if program.return_type() != cel.Type.BOOL:
         raise BadCondition(f"is of type {program.return_type().name()}, and has to be true or false: compare it with something")
-    used = [
-        name for name in _SOMETIMES if not _compiles(_environment(*(other for other in _SOMETIMES if other != name)), source)
-    ]
+    used = [name for name in _SOMETIMES if name in source and not _compiles(_without(name), source)]
     return Condition(_environment(*used).compile(source), "argv" in used, "annotations" in used)
+
+
+def _without(name: str) -> cel.Env:
+    return _environment(*(other for other in _SOMETIMES if other != name))
 
 
 def _compiles(environment: cel.Env, source: str) -> bool:
