@@ -34,7 +34,7 @@ CONVERSATIONS = {
         {"when": "never ends", "turns": [{"fault": {"kind": "silence"}}]},
     ]
 }
-KEPT = ("agentruns", "events", "persistentvolumeclaims", "leases", "endpointslices", "endpoints")
+KEPT = ("agentruns", "events", "persistentvolumeclaims", "persistentvolumes", "leases", "endpointslices", "endpoints")
 """What a run may leave or change: its record, its Events, the instance's memory; and what the cluster itself renews all the time."""
 
 
