@@ -21,9 +21,16 @@ sympozium-provider-replay
 sympozium-sandbox-bubblewrap
 sympozium-sandbox-kubernetes
 sympozium-sandbox-process
+sympozium-skill-code-review
+sympozium-skill-github-gitops
+sympozium-skill-incident-response
+sympozium-skill-k8s-ops
+sympozium-skill-llmfit
 sympozium-skill-mcp
 sympozium-skill-memory
 sympozium-skill-shell
+sympozium-skill-software-dev
+sympozium-skill-sre-observability
 "
 
 say() { printf '%s\n' "$*" >&2; }

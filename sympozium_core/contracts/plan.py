@@ -162,6 +162,8 @@ class Container:
     args: tuple[str, ...] = ()
     """What follows the command, or the image's own."""
     image: str = ""
+    variant: str = ""
+    """Where no image is named: which of Sympozium's images for Python skills, such as ``kubectl``; empty: the plain one."""
     env: Mapping[str, str] = field(default_factory=_no_items)
     secret_env: Mapping[str, SecretKey] = field(default_factory=_no_items)
     """Further variables, whose values the runtime takes from Secrets."""

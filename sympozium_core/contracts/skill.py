@@ -22,7 +22,8 @@ class Skill:
 
     def module(self) -> str:
         """The Python module that serves the tools, started as ``python -m`` would, with the standard library, `sympozium_core.sidecar` and
-        its own package: on this machine, and on a cluster in the image of Sympozium's Python skills. Empty for a skill without one.
+        its own package: on this machine, and on a cluster in the image of Sympozium's Python skills, or in the one with ``kubectl`` or ``git`` beside it where
+        the pack's `sidecar.image` is ``sympozium/skill-kubectl:…`` or ``sympozium/skill-git:…``. Empty for a skill without one.
         """
         return ""
 

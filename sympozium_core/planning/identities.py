@@ -14,6 +14,11 @@ from sympozium_core.resources.faults import Fault
 
 NAMESPACES = "namespaces"
 """The parameter that narrows a skill's rights: ``skillConfig.<skill>.namespaces``, in normal form joined by commas."""
+RIGHTS, READ = "rights", "read"
+"""The parameter that takes away every right but that to look: ``skillConfig.<skill>.rights: read``."""
+_LOOKING = ("get", "list", "watch")
+_DOING = ("exec", "attach", "portforward", "proxy", "token")
+"""Subresources of which even `get` is more than a look."""
 NAME_LIMIT = 63
 MAX_NAMESPACES = 32
 """Each is a Role and a RoleBinding of every run."""
@@ -34,6 +39,8 @@ def identity(skill: SkillSource, namespace: str) -> Identity | None:
     Narrowed to namespaces, a skill has no right beyond them: what it declares for the whole cluster, it then has in them alone.
     """
     rules, cluster_rules = access_rules(skill.sidecar.get("rbac")), access_rules(skill.sidecar.get("clusterRBAC"))
+    if skill.params.get(RIGHTS) == READ:
+        rules, cluster_rules = _looking(rules), _looking(cluster_rules)
     if not rules and not cluster_rules:
         return None
     narrowed = _narrowed_to(skill)
@@ -58,7 +65,33 @@ def identity_faults(skill: SkillSource) -> list[Cause]:
                 )
     if skill.sidecar.get("rbac") or skill.sidecar.get("clusterRBAC"):
         found += _namespace_faults(skill)
+        found += _rights_faults(skill)
     return found
+
+
+def _rights_faults(skill: SkillSource) -> list[Cause]:
+    given = skill.params.get(RIGHTS)
+    if given is None:
+        return []
+    field = f"spec.skillConfig.{skill.name}.{RIGHTS}"
+    if given != READ:
+        return [Cause(field, f"is {given[:40]!r}", f"{READ}, or leave it out for all that the skill declares")]
+    rules = access_rules([*(skill.sidecar.get("rbac") or ()), *(skill.sidecar.get("clusterRBAC") or ())])
+    if any("*" in resource for rule in rules for resource in rule.resources):
+        why = "cannot be narrowed to reading: the skill declares '*', which holds what is no resource of its own, such as pods/exec"
+        return [Cause(field, why, "leave it out, or use a skill that names its resources")]
+    return [] if _looking(rules) else [Cause(field, "leaves the skill no right at all", "leave it out")]
+
+
+def _looking(rules: tuple[AccessRule, ...]) -> tuple[AccessRule, ...]:
+    """What is left of them for somebody who only looks."""
+    found = []
+    for rule in rules:
+        verbs = _LOOKING if "*" in rule.verbs else tuple(verb for verb in rule.verbs if verb in _LOOKING)
+        resources = tuple(name for name in rule.resources if name.partition("/")[2] not in _DOING)
+        if verbs and resources:
+            found.append(AccessRule(rule.api_groups, resources, verbs))
+    return tuple(found)
 
 
 def _namespace_faults(skill: SkillSource) -> list[Cause]:

@@ -35,6 +35,8 @@ TAKEN = (
 )
 """Places in a sidecar that a Secret may not cover."""
 
+_OWN_IMAGE = re.compile(r"sympozium/skill-([a-z0-9-]+):\S+")
+"""What an installed package calls an image of Sympozium's that has more than Python; where it comes from, the installation says."""
 _NEEDS: Mapping[str, Feature] = {"secretRef": "secrets", "rbac": "identities", "clusterRBAC": "identities"}
 
 
@@ -59,6 +61,7 @@ def sidecar(skill: SkillSource, sandbox: SandboxFacts, instance: Mapping[str, An
         "skill",
         command=command,
         image=image,
+        variant=_variant(skill) if not image else "",
         code=code,
         code_volume=code_volume(code, str(instance["metadata"].get("uid") or "")) if code else "",
         env=env,
@@ -167,6 +170,11 @@ def _started_by(skill: SkillSource, sandbox: SandboxFacts) -> tuple[str, tuple[s
         return "", ("python3", "-P", "-m", *packaged, skill.module)
     image = skill.sidecar.get("image")
     return (image, tuple(skill.sidecar.get("command") or ())) if image else None
+
+
+def _variant(skill: SkillSource) -> str:
+    found = _OWN_IMAGE.fullmatch(str(skill.sidecar.get("image") or "")) if skill.module else None
+    return found[1] if found else ""
 
 
 def _start_faults(skill: SkillSource, sandbox: SandboxFacts) -> list[Cause]:

@@ -11,11 +11,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sympozium_core.sidecar.calls import Call as Call
     from sympozium_core.sidecar.calls import Outcome as Outcome
+    from sympozium_core.sidecar.definition import ToolError as ToolError
     from sympozium_core.sidecar.definition import tool as tool
     from sympozium_core.sidecar.secret import read_secret as read_secret
     from sympozium_core.sidecar.server import Server as Server
 
-_WHERE = {"Call": "calls", "Outcome": "calls", "tool": "definition", "read_secret": "secret", "Server": "server"}
+_WHERE = {
+    "Call": "calls",
+    "Outcome": "calls",
+    "ToolError": "definition",
+    "tool": "definition",
+    "read_secret": "secret",
+    "Server": "server",
+}
 
 
 def __getattr__(name: str) -> object:

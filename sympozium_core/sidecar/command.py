@@ -30,6 +30,8 @@ class Command:
     timeout: float
     """Seconds; the call's own deadline counts too."""
     stdin: str = ""
+    keep: int = OUTPUT
+    """Bytes of each stream that the caller gets; it makes them shorter itself where they are more than `OUTPUT`."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def run_command(command: Command, call: Call) -> Finished:
             bufsize=0,
         )
     )
-    out, err = Capture("stdout", call), Capture("stderr", call)
+    out, err = Capture("stdout", call, command.keep), Capture("stderr", call, command.keep)
     with _Pump(process, out, err, command.stdin.encode("utf-8", "replace"), call) as pump:
         try:
             ended = pump.until_dead(end)

@@ -8,7 +8,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin, overload
 
 from sympozium_core.ipc.fields import TOOL_NAME
 from sympozium_core.ipc.protocol import ToolDefinition
@@ -16,10 +16,15 @@ from sympozium_core.sidecar.calls import Call, Outcome
 
 _SIMPLE = {str: "string", int: "integer", float: "number", bool: "boolean"}
 _ATTRIBUTE = "__sympozium_tool__"
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-class BadArguments(Exception):
-    """The arguments of a call do not fit; the message is for the model."""
+class ToolError(Exception):
+    """A call that failed. The message is for the model: what is wrong, and what to try."""
+
+
+class BadArguments(ToolError):
+    """The arguments of a call do not fit."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,14 @@ class Handler:
     run: Callable[[Mapping[str, Any], Call], Outcome]
     timeout: float = 120.0
     """Seconds for a call that brings no deadline of its own."""
+
+
+@overload
+def tool(function: _Function) -> _Function: ...
+
+
+@overload
+def tool(*, name: str = "", timeout: float = 120.0) -> Callable[[_Function], _Function]: ...
 
 
 def tool(function: Callable[..., Any] | None = None, *, name: str = "", timeout: float = 120.0) -> Any:

@@ -33,7 +33,7 @@ from sympozium_core.ipc.watch import Found, Watch
 from sympozium_core.names import ENV_IPC
 from sympozium_core.sidecar.calls import Call, Outcome
 from sympozium_core.sidecar.claims import Claim, Claims
-from sympozium_core.sidecar.definition import BadArguments, Handler, handler_of
+from sympozium_core.sidecar.definition import Handler, ToolError, handler_of
 from sympozium_core.sidecar.descendants import adopt_descendants
 from sympozium_core.sidecar.legacy import LegacyPort
 
@@ -208,7 +208,7 @@ def _outcome(handler: Handler, request: ToolRequest, call: Call) -> Outcome:
         return Outcome("the call's deadline had passed before it could begin", status="timeout")
     try:
         return handler.run(request.arguments, call)
-    except BadArguments as error:
+    except ToolError as error:
         return Outcome(str(error), status="error")
     except Exception as error:
         with contextlib.suppress(Exception):

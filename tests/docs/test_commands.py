@@ -98,7 +98,8 @@ def assert_prints(block: Any, printed: str) -> None:
 
 
 def steady(line: str) -> str:
-    """A line without what differs from run to run: times, and the sandbox of this machine."""
+    """A line without what differs from run to run: times, the sandbox of this machine, and the width of columns, which others in a table decide."""
+    line = re.sub(r" {2,}", "  ", line)
     return re.sub(r"sandbox (bubblewrap|process)", "sandbox", re.sub(r" *\b\d+\.\d\d ?s\b", " T", line)).strip()
 
 

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs/reference"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """What `apply` reads with."""
-FRAGMENT = re.compile(r"[a-z0-9-]+\.(?P<package>[a-z-]+)\.(added|changed|fixed|removed|security)\.md")
+FRAGMENT = re.compile(r"[a-z0-9-]+\.(?P<package>[a-z0-9-]+)\.(added|changed|fixed|removed|security)\.md")
 
 
 def prose(page: Path) -> str:

@@ -68,7 +68,7 @@ def test_the_library_of_tool_servers_needs_the_standard_library_alone(tmp_path: 
     _imports(_modules(sympozium_core.sidecar), [], tmp_path)
 
 
-@pytest.mark.parametrize("name", [*PYTHON_IMAGES, "nats"])
+@pytest.mark.parametrize("name", [*PYTHON_IMAGES, "skill-kubectl", "skill-git", "nats"])
 def test_none_runs_as_root_and_every_base_can_be_chosen(name: str) -> None:
     text = (IMAGES / name / "Containerfile").read_text()
     assert re.search(r"^USER 1000:1000$", text, re.MULTILINE)

@@ -18,7 +18,7 @@ def _run(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_it_names_every_bundled_package() -> None:
-    named = set(re.findall(r"^(sympozium-[a-z-]+)$", SCRIPT.read_text(), re.MULTILINE))
+    named = set(re.findall(r"^(sympozium-[a-z0-9-]+)$", SCRIPT.read_text(), re.MULTILINE))
     bundled = set()
     for file in ROOT.glob("[!.]*/*/setup.cfg"):
         parser = configparser.ConfigParser(interpolation=None)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from sympozium_core.testing.nats_server import executable
 from tests.kubernetes.machine.archives import Settings, make_layer, write_image
+from tests.kubernetes.machine.build import build as binaries
 from tests.kubernetes.machine.build import cache, say
 from tests.kubernetes.machine.containerfile import Build, build_containerfile
 from tests.kubernetes.machine.errors import MachineError
@@ -26,6 +27,7 @@ from tests.kubernetes.machine.layout import ROOT, Layout
 REGISTRY, VERSION = "sympozium.local", "test"
 PYTHON_IMAGES = ("control-plane", "runner", "skill")
 BASE, WHEELS, NATS = "localhost/builder:1", "localhost/sympozium-wheels:test", "localhost/nats:test"
+KUBECTL, SKILL_ON_GIT = "localhost/kubectl:test", "localhost/skill-on-git:test"
 PYTHON_OF_BASE = "3.11"
 FOLDERS = ("providers", "skills", "plugins", "channels")
 CONTAINERFILES = ROOT / "deploy/images"
@@ -45,7 +47,8 @@ def build() -> dict[str, Path]:
     """
     wheels = [*_own_wheels(), *_dependencies()]
     found = {name: _python_image(name, wheels) for name in PYTHON_IMAGES}
-    return {**found, "nats": _nats_image()}
+    with_git = _python_image("skill", wheels, "git-builder", SKILL_ON_GIT)
+    return {**found, "skill-kubectl": _kubectl_image(found["skill"]), "skill-git": _git_image(with_git), "nats": _nats_image()}
 
 
 def load_all(layout: Layout) -> None:
@@ -148,17 +151,17 @@ def _requirements(settings: list[Path]) -> list[str]:
     return [line.strip() for line in found if line.strip() and not line.strip().startswith("sympozium")]
 
 
-def _python_image(name: str, wheels: list[Path]) -> Path:
+def _python_image(name: str, wheels: list[Path], above: str = "builder", tag: str = "") -> Path:
     used = [file for file in CONTAINERFILES.rglob("*") if file.is_file() and file.parent.name in (name, "shared")]
     contents = [*used, *(wheels if name == "control-plane" else [w for w in wheels if _small(w)])]
-    kept = _kept(name, _key(sorted(contents), base("builder").digest), ".tar")
+    kept = _kept(name if above == "builder" else f"{name}-on-{above}", _key(sorted(contents), base(above).digest), ".tar")
     if not kept.exists():
         say(f"building the image {name} …")
         with tempfile.TemporaryDirectory(prefix="sympozium-image-") as temporary:
             folder = Path(temporary)
-            bases = (make_base_image(BASE, folder / "base.tar", "builder"), _wheels_image(wheels, folder))
+            bases = (make_base_image(BASE, folder / "base.tar", above), _wheels_image(wheels, folder))
             arguments = {"BASE": BASE, "WHEELS": WHEELS}
-            _build(Build(CONTAINERFILES / name / "Containerfile", CONTAINERFILES, image(name), bases, arguments), kept)
+            _build(Build(CONTAINERFILES / name / "Containerfile", CONTAINERFILES, tag or image(name), bases, arguments), kept)
     return kept
 
 
@@ -191,6 +194,31 @@ def _nats_image() -> Path:
             layer = make_layer({"/nats-server": binary}, folder / "nats.layer")
             bases = (write_image(folder / "base.tar", NATS, [layer], Settings()),)
             _build(Build(containerfile, CONTAINERFILES, image("nats"), bases, {"NATS": NATS}), kept)
+    return kept
+
+
+def _kubectl_image(skill: Path) -> Path:
+    """kubectl is a name of the one binary that holds all of Kubernetes."""
+    binary = binaries({"kubernetes"})["kubernetes"]
+    containerfile = CONTAINERFILES / "skill-kubectl/Containerfile"
+    kept = _kept("skill-kubectl", _key([containerfile], skill.name, binary.name), ".tar")
+    if not kept.exists():
+        say("building the image skill-kubectl …")
+        with tempfile.TemporaryDirectory(prefix="sympozium-image-") as temporary:
+            folder = Path(temporary)
+            layer = make_layer({"/bin/kubectl": binary}, folder / "kubectl.layer")
+            bases = (write_image(folder / "base.tar", KUBECTL, [layer], Settings()), skill)
+            arguments = {"KUBECTL": KUBECTL, "SKILL": image("skill")}
+            _build(Build(containerfile, CONTAINERFILES, image("skill-kubectl"), bases, arguments), kept)
+    return kept
+
+
+def _git_image(skill: Path) -> Path:
+    containerfile = CONTAINERFILES / "skill-git/Containerfile"
+    kept = _kept("skill-git", _key([containerfile], skill.name), ".tar")
+    if not kept.exists():
+        say("building the image skill-git …")
+        _build(Build(containerfile, CONTAINERFILES, image("skill-git"), (skill,), {"SKILL": SKILL_ON_GIT}), kept)
     return kept
 
 

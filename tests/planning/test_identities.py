@@ -38,6 +38,27 @@ def test_a_skill_without_rights_has_no_identity(a_skill: Skill) -> None:
             {"namespaces": "payments"},
             ((POD_RULE, NODE_RULE), (), ("payments",)),
         ),
+        # Narrowed to reading, nothing is left that changes something, or that does more than look.
+        ({"rbac": [PODS]}, {"rights": "read"}, ((POD_RULE,), (), ("team",))),
+        (
+            {
+                "rbac": [
+                    {"apiGroups": [""], "resources": ["pods", "pods/exec", "pods/log"], "verbs": ["create", "get", "delete"]}
+                ]
+            },
+            {"rights": "read"},
+            ((AccessRule(("",), ("pods", "pods/log"), ("get",)),), (), ("team",)),
+        ),
+        (
+            {"rbac": [PODS], "clusterRBAC": [{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["*"]}]},
+            {"rights": "read", "namespaces": "payments"},
+            ((POD_RULE, AccessRule(("apps",), ("deployments",), ("get", "list", "watch"))), (), ("payments",)),
+        ),
+        (
+            {"rbac": [PODS, {"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["create"]}]},
+            {"rights": "read"},
+            ((POD_RULE,), (), ("team",)),
+        ),
     ],
 )
 def test_rights_are_those_declared(a_skill: Skill, sidecar: Any, parameters: Any, expected: Any) -> None:
@@ -53,6 +74,10 @@ def test_rights_are_those_declared(a_skill: Skill, sidecar: Any, parameters: Any
         ({"clusterRBAC": [NODES, {"apiGroups": [], "resources": [], "verbs": ["get"]}]}, {}, "apiGroups and resources"),
         ({"rbac": [PODS]}, {"namespaces": ""}, "names no namespace"),
         ({"rbac": [PODS]}, {"namespaces": "*"}, "is no name"),
+        ({"rbac": [PODS]}, {"rights": "write"}, "is 'write'"),
+        ({"rbac": [{**PODS, "resources": ["*"]}]}, {"rights": "read"}, "declares '*'"),
+        ({"rbac": [{**PODS, "resources": ["pods/*"]}]}, {"rights": "read"}, "declares '*'"),
+        ({"rbac": [{**PODS, "verbs": ["create"]}]}, {"rights": "read"}, "no right at all"),
         ({"rbac": [PODS]}, {"namespaces": "Payments"}, "such as payments"),
         ({"rbac": [PODS]}, {"namespaces": ",".join(f"n{i}" for i in range(MAX_NAMESPACES + 1))}, "at most"),
     ],

@@ -129,6 +129,28 @@ def test_sympoziums_own_image_is_no_matter_of_policy(inputs: Make, cluster: Sand
     make_plan(inputs(skills=(PACKAGE,), sandbox=cluster, policy={"imagePolicy": {"allowedRegistries": []}}))
 
 
+@pytest.mark.parametrize(
+    ("image", "variant"),
+    [
+        ("sympozium/skill-kubectl:0.1.0", "kubectl"),
+        ("sympozium/skill:0.1.0", ""),
+        ("sympozium/skill-:1", ""),
+        ("ghcr.io/sympozium/skill-kubectl:1", ""),
+        ("acme/git:1", ""),
+    ],
+)
+def test_a_packages_module_runs_in_the_image_with_the_programs_that_it_names(
+    inputs: Make, cluster: SandboxFacts, image: str, variant: str
+) -> None:
+    pack = {"spec": {"skills": [], "sidecar": {"image": image}}}
+    packaged = SkillSource("git", pack, {}, ("/usr/bin/git-server",), "acme_git")
+    container = make_plan(inputs(skills=(packaged,), sandbox=cluster)).pod.containers[-1]
+    assert (container.image, container.variant) == ("", variant)
+    applied = SkillSource("git", pack, {}, ("/usr/bin/git-server",))
+    container = make_plan(inputs(skills=(applied,), sandbox=cluster)).pod.containers[-1]
+    assert (container.image, container.variant) == (image, ""), "an applied pack means its own image"
+
+
 def test_a_skill_that_needs_a_server_run_is_refused(inputs: Make, cluster: SandboxFacts, a_skill: Skill) -> None:
     with pytest.raises(Refused, match=r"sidecar.requiresServer.*use a skill without"):
         make_plan(inputs(skills=(a_skill("web", {"requiresServer": True}),), sandbox=cluster))

@@ -175,3 +175,13 @@ async def test_a_driver_without_a_cluster_is_not_opened(tmp_path: Path) -> None:
     with pytest.raises(Temporary, match="not open"):
         await driver.start("pod-a", agent("exit 0"))
     await driver.close()
+
+
+def test_an_image_with_more_than_python_is_looked_for_beside_the_plain_one() -> None:
+    beside = Settings("runner:1", "registry.example.com:5000/acme/sympozium-skill:1.2")
+    assert beside.skill_image_with("") == beside.skill_image
+    assert beside.skill_image_with("kubectl") == "registry.example.com:5000/acme/sympozium-skill-kubectl:1.2"
+    assert Settings("runner:1", "skill:1").skill_image_with("git") == "skill-git:1"
+    for untagged in ("registry.example.com:5000/skill", "skill:1@sha256:" + "0" * 64):
+        with pytest.raises(Permanent, match="kubectl is looked for beside"):
+            Settings("runner:1", untagged).skill_image_with("kubectl")

@@ -25,4 +25,4 @@ class TestMemory(SkillServerContract):
     )
     lacks = dict.fromkeys(
         ("echo", "slow", "flood", "count"), "its answers are short and quick, and it has no file of the workspace"
-    )  # type: ignore[assignment]  # literals
+    )

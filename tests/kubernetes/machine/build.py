@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,8 @@ _STAMP = f"-s -w -X {_VERSION}.gitVersion={KUBERNETES} -X {_VERSION}.gitMajor=1 
 
 @dataclass(frozen=True)
 class Binary:
-    """One `go build`. `package` is a folder of the module (`./all`) or a dependency's main package."""
+    """One `go build`. `module` is a folder below `SOURCE`, or any with its whole path; `package` a folder of the module (`./all`) or a dependency's
+    main package."""
 
     name: str
     module: str
@@ -136,7 +137,11 @@ def build(names: set[str] | None = None) -> dict[str, Path]:
     Raises:
         MachineError: Go is missing, or a build failed.
     """
-    wanted = [binary for binary in BINARIES if names is None or binary.name in names]
+    return build_all([binary for binary in BINARIES if names is None or binary.name in names])
+
+
+def build_all(wanted: Sequence[Binary]) -> dict[str, Path]:
+    """As `build`, for binaries of anybody's."""
     paths = {binary.name: path_of(binary) for binary in wanted}
     with locked():
         for binary in wanted:

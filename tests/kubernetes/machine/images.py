@@ -32,6 +32,31 @@ PYTHON_PACKAGES = (
     *("libffi8", "libsqlite3-0", "libuuid1", "libtirpc3", "libnsl2", "libpython3.11-minimal", "libpython3.11-stdlib"),
     *("python3.11-minimal", "python3.11", "media-types", "ca-certificates", "tzdata", "netbase", "busybox-static"),
 )
+GIT_PACKAGES = (
+    *(
+        "git",
+        "libcurl3-gnutls",
+        "libpcre2-8-0",
+        "libbrotli1",
+        "libgmp10",
+        "libgnutls30",
+        "libhogweed6",
+        "libnettle8",
+        "libidn2-0",
+    ),
+    *(
+        "libunistring2",
+        "libldap-2.5-0",
+        "libsasl2-2",
+        "libnghttp2-14",
+        "libpsl5",
+        "librtmp1",
+        "libssh2-1",
+        "libtasn1-6",
+        "libzstd1",
+    ),
+    *("libp11-kit0", "libgssapi-krb5-2", "libkrb5-3", "libkrb5support0", "libk5crypto3", "libcom-err2", "libkeyutils1"),
+)
 SHELL = (
     "sh",
     "cat",
@@ -108,6 +133,14 @@ def _furnish_builder(folder: Path) -> None:
     pip.chmod(0o755)
 
 
+def _furnish_git_builder(folder: Path) -> None:
+    """With git, and an `apt-get` for Containerfiles that install it: there is no network where they are built, and what they ask for is there."""
+    _furnish_builder(folder)
+    apt = folder / "usr/local/bin/apt-get"
+    apt.write_text('#!/bin/sh\n[ "$1" = update ] || command -v git >/dev/null\n')
+    apt.chmod(0o755)
+
+
 def _furnish_busybox(folder: Path) -> None:
     _link_applets(folder, sorted(set(call(str(folder / "bin/busybox"), "--list").split()) - CRASHING))
 
@@ -115,12 +148,13 @@ def _furnish_busybox(folder: Path) -> None:
 _BASES = {
     "python": (PYTHON_PACKAGES, _furnish_python),
     "builder": ((*PYTHON_PACKAGES, "python3-pip-whl"), _furnish_builder),
+    "git-builder": ((*PYTHON_PACKAGES, "python3-pip-whl", *GIT_PACKAGES), _furnish_git_builder),
     "busybox": (("busybox-static",), _furnish_busybox),
 }
 
 
 def base(name: str) -> Layer:
-    """The layer under an image: `python`, `builder` (that and pip) or `busybox`. Made once, and kept under a key of what it is made from.
+    """The layer under an image: `python`, `builder` (that and pip), `git-builder` (that and git) or `busybox`. Made once, and kept under a key of what it is made from.
 
     Raises:
         MachineError: apt cannot fetch the packages.

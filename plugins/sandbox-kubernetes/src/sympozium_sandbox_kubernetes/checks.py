@@ -48,7 +48,7 @@ def image_of(container: Container, settings: Settings) -> str:
     if container.role == "hook":
         raise Permanent(f"hook {container.name!r} has no image", hint="give the hook an image")
     if container.command and settings.skill_image:
-        return settings.skill_image
+        return settings.skill_image_with(container.variant)
     lacks = "no image for Python skills is configured" if container.command else "it has no command either"
     raise Permanent(
         f"container {container.name!r} has no image, and {lacks}",

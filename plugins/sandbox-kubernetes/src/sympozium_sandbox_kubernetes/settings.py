@@ -24,6 +24,19 @@ class Settings:
     keep_finished: int = 24 * 3600
     """Seconds after which Kubernetes deletes a pod that has ended and that nobody has removed: a net too."""
 
+    def skill_image_with(self, variant: str) -> str:
+        """``…/sympozium-skill-kubectl:0.1.0`` beside ``…/sympozium-skill:0.1.0``. Raises Permanent where the latter has no tag."""
+        if not variant:
+            return self.skill_image
+        place, slash, last = self.skill_image.rpartition("/")
+        name, _, tag = last.partition(":")
+        if not tag or "@" in last:
+            raise Permanent(
+                f"the image with {variant} is looked for beside {self.skill_image!r}, under the same tag, and that has none",
+                hint=f"name {names.ENV_SKILL_IMAGE} by a tag, or apply the SkillPack with a sidecar.image and command of its own",
+            )
+        return f"{place}{slash}{name}-{variant}:{tag}"
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """Raises Permanent for what is missing or unknown."""

@@ -1,0 +1,60 @@
+"""One HTTP request of a tool, bounded in time and size. No proxy, and no redirect: what is sent along goes to the address that was given and to no other.
+
+Imported where it is used: a tool server that is only started needs none of it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sympozium_core.sidecar.calls import Call
+from sympozium_core.sidecar.definition import ToolError
+
+TIMEOUT = 30.0
+MOST = 8 * 1024 * 1024
+"""Bytes of an answer."""
+MOST_OF_A_REFUSAL = 64 * 1024
+
+
+class Unreachable(ToolError):
+    """Nobody has answered."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+
+    @property
+    def well(self) -> bool:
+        return 200 <= self.status < 300
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def ask(call: Call, url: str, headers: Mapping[str, str], *, method: str = "GET", data: bytes | None = None) -> Reply:
+    """Whatever is answered, also a refusal. Raises Unreachable, and ToolError for an answer longer than `MOST`."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects)
+    try:
+        request = urllib.request.Request(url, data=data, headers=dict(headers), method=method)
+        with opener.open(request, timeout=min(TIMEOUT, max(1.0, call.remaining))) as answer:
+            body = answer.read(MOST + 1)
+            status, found = answer.status, answer.headers
+    except urllib.error.HTTPError as error:
+        with error:
+            body, status, found = error.read(MOST_OF_A_REFUSAL), error.code, error.headers
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise Unreachable(str(getattr(error, "reason", None) or error)) from error
+    if len(body) > MOST:
+        raise ToolError(f"the answer is longer than {MOST >> 20} MiB; ask for less")
+    return Reply(status, {name.lower(): value for name, value in found.items()}, body)
