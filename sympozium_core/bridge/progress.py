@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from sympozium_core.bridge.record import Allowance, Record
@@ -43,6 +44,8 @@ class Progress:
         """Names of files, and what is an event already."""
         self._come = asyncio.Event()
         self._turn = asyncio.Lock()
+        self._writing: asyncio.Future[None] | None = None
+        """The last entry, which may be on its way."""
         self._seen: set[str] = set()
         self._allowance = Allowance(total=MAX_EVENTS, burst=EVENTS_AT_ONCE, rate=EVENTS_A_SECOND)
         self._outputs = Allowance(total=MAX_OUTPUTS, burst=OUTPUTS_AT_ONCE, rate=OUTPUTS_A_SECOND)
@@ -68,6 +71,8 @@ class Progress:
 
     async def drain(self) -> None:
         """Journals what has been taken, before the result."""
+        if self._writing is not None:
+            await self._writing
         while self._names or self._turn.locked():
             await self._journal()
 
@@ -77,12 +82,16 @@ class Progress:
             names = [self._names.popleft() for _ in range(min(IN_ONE, len(self._names)))]
             if not self._names:
                 self._come.clear()
-            events = [event for name in names if (event := await self._read(name)) is not None]
-            if events:
-                try:
-                    await self._record.append("progress", events=events)
-                except LimitReached as error:  # perhaps for a moment only; what matters to the run says so itself
-                    logger.warning("progress is not on record: %s", error)
+            writing = self._writing = asyncio.ensure_future(self._write(names))
+            await asyncio.shield(writing)  # when the run ends, what has been taken is still written: `drain` waits for it
+
+    async def _write(self, names: Sequence[str | dict[str, Any]]) -> None:
+        events = [event for name in names if (event := await self._read(name)) is not None]
+        if events:
+            try:
+                await self._record.append("progress", events=events)
+            except LimitReached as error:  # perhaps for a moment only; what matters to the run says so itself
+                logger.warning("progress is not on record: %s", error)
 
     async def _read(self, name: str | dict[str, Any]) -> dict[str, Any] | None:
         if isinstance(name, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from sympozium_core.bridge.progress import Progress
 from sympozium_core.bridge.record import Record
 from sympozium_core.bus import subjects
-from sympozium_core.bus.journal import Journal
+from sympozium_core.bus.journal import Journal, read_entries
 from sympozium_core.embedded.bus.limits import BusLimits
 from sympozium_core.embedded.bus.local import EmbeddedBus
 from sympozium_core.ipc.files import Root
@@ -75,3 +76,36 @@ async def test_a_tool_that_never_stops_talking_is_heard_in_part(world: Any) -> N
     await world.entry("result")
     heard = [event for entry in await world.entries("progress") for event in entry["events"]]
     assert 64 <= len(heard) < 600
+
+
+class HeldJournal(Journal):
+    """Lets an append go on when the test says so."""
+
+    def __init__(self, bus: EmbeddedBus) -> None:
+        super().__init__(bus, subjects.journal("uid", subjects.POD), last=0, attempt=1)
+        self.came, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def append(self, *arguments: Any, **more: Any) -> Any:
+        self.came.set()
+        await self.go_on.wait()
+        return await super().append(*arguments, **more)
+
+
+async def test_what_is_on_its_way_to_the_journal_when_the_run_ends_gets_there_once(tmp_path: Path) -> None:
+    bus = await EmbeddedBus.open(tmp_path / "bus")
+    try:
+        journal = HeldJournal(bus)
+        with Root(tmp_path) as root:
+            progress = Progress(root, Record(journal, time.time() + 10))
+            working = asyncio.create_task(progress.work())
+            progress.tool_output("shell", "c1", "half done")
+            await journal.came.wait()
+            working.cancel()
+            await asyncio.wait([working])
+            draining = asyncio.create_task(progress.drain())
+            journal.go_on.set()
+            await asyncio.wait_for(draining, 5)
+        said = [entry.entry["events"] async for entry in read_entries(bus, "uid")]
+        assert [[event["text"] for event in events] for events in said] == [["half done"]]
+    finally:
+        await bus.close()
