@@ -19,6 +19,7 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -69,6 +70,8 @@ class Server:
         self._polling = polling
         self._handlers: dict[str, Handler] = {}
         self._running: dict[str, Call] = {}
+        self._early: deque[str] = deque(maxlen=256)
+        """Calls that were cancelled, which may have been before they began."""
         self._waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._wake = Wake()
         self._stopping = False
@@ -127,6 +130,7 @@ class Server:
         if item.directory.endswith(f"/{REQUESTS}"):
             self._hand_on(item.name)
         elif item.directory.endswith(f"/{CANCEL}"):
+            self._early.append(item.name)
             if call := self._running.get(item.name):
                 call.cancel()
             claims.root.remove(item.path)
@@ -165,6 +169,8 @@ class Server:
         more = (claims.root, claims.directory, request.trace, request.argv)
         call = Call(request.id, request.tool, time.monotonic() + seconds, *more)
         self._running[call.id] = call
+        if call.id in self._early:
+            call.cancel()
         call.expire = lambda: claim.answer(Outcome(f"{request.tool} took longer than its {seconds:.0f} s", status="timeout"))
         try:
             outcome = _outcome(handler, request, call)

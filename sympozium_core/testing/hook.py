@@ -83,6 +83,7 @@ class HookContract:
         done = self._import(
             "print(*(n for n in sys.modules if n.startswith('sympozium_core.') and n not in before), sep='\\n')"
         )
+        assert done.returncode == 0, done.stderr[-2000:]
         strange = [name for name in done.stdout.split() if name.split(".")[1] not in PUBLIC]
         assert not strange, f"not for plugins, and may change without notice: {', '.join(strange)}"
 

@@ -201,9 +201,6 @@ async def test_a_policy_is_mandatory_from_the_system_namespace_alone(world: Any)
         await world.alice.create(AGENT_RUN, world.run_object())
 
 
-async def test_memory_of_an_instance_is_said_unless_it_is_off(world: Any) -> None:
+async def test_an_instance_whose_fields_all_act_is_not_warned_of(world: Any) -> None:
     await world.instance(memory={"enabled": True})
-    assert any("memory" in warning for warning in world.warnings)
-    world.warnings.clear()
-    await world.alice.patch(SYMPOZIUM_INSTANCE, "default", "agent", {"spec": {"memory": {"enabled": False}}})
     assert world.warnings == []

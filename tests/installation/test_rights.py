@@ -79,6 +79,7 @@ def test_the_controller_makes_no_runs_and_writes_no_policies() -> None:
             for verb in ("patch", "update")
             for kind in ("agentruns", "sympoziuminstances", "toolapprovals", "mcpservers")
         ),
+        ("patch", "skillpacks/status.sympozium.ai"),
         *(("update", f"{kind}/finalizers.sympozium.ai") for kind in ("agentruns", "sympoziuminstances")),
     }
 

@@ -139,6 +139,18 @@ def test_a_large_result_is_cut_and_kept(volume: Any) -> None:
     assert volume.artifact("c2-a.txt").decode() == "é"
 
 
+def test_a_call_that_is_cancelled_before_it_begins_ends_when_it_does(volume: Any) -> None:
+    volume.begin(parallel=1)
+    volume.manifest()
+    volume.ask("c1", "wait")
+    volume.until((volume.workspace / "began-c1").exists)
+    volume.ask("c2", "wait")
+    volume.root.write_bytes(f"{volume.directory}/cancel/c2", b"")
+    volume.until(lambda: not volume.root.exists(f"{volume.directory}/cancel/c2"))
+    volume.root.write_bytes(f"{volume.directory}/cancel/c1", b"")
+    assert volume.result("c2", 5).content == "cancelled"
+
+
 def test_cancel_reaches_the_call(volume: Any) -> None:
     volume.begin()
     volume.manifest()

@@ -204,6 +204,12 @@ MODULES = {
 }
 
 
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an installed plugin is: the suite imports it in a process of its own."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
+
+
 class TestSound(HookContract):
     plugin = Sound()
 

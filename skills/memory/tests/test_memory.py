@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,20 +116,19 @@ def test_arguments_that_do_not_fit_are_named(call: Callable[[], Any], said: str)
         call()
 
 
-def _store_many(folder: str, who: int) -> None:
-    notes = Notes(Path(folder), 1 << 20)
-    for number in range(25):
-        notes.store(f"note {number} of {who}", ())
+STORE_MANY = """
+import sys
+from pathlib import Path
+from sympozium_skill_memory.store import Notes
+notes = Notes(Path(sys.argv[1]), 1 << 20)
+for number in range(25):
+    notes.store(f"note {number} of {sys.argv[2]}", ())
+"""
 
 
 def test_runs_that_store_at_the_same_time_lose_nothing(place: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_store_many, args=(str(place), who)) for who in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-        assert worker.exitcode == 0
+    workers = [subprocess.Popen([sys.executable, "-c", STORE_MANY, str(place), str(who)]) for who in range(4)]
+    assert [worker.wait(60) for worker in workers] == [0] * 4
     assert Notes(place, 1 << 20).count() == 100
 
 
