@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.kubernetes.parts import PARTS
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"providers": "provider", "channels": "channel", "skills": "skill"}
 CORE = sorted((ROOT / "sympozium_core").rglob("*.py"))
@@ -119,6 +121,11 @@ def test_every_dependency_is_bounded_and_pinned() -> None:
                 continue
             assert "<" in requirement, f"{package.name}: {requirement} has no upper bound"
             assert name in pinned, f"{package.name}: {name} is not in constraints.txt"
+
+
+def test_every_test_on_a_cluster_is_in_one_part() -> None:
+    run = sorted(f"test_{file}.py" for part in PARTS.values() for file in part.files)
+    assert run == sorted(file.name for file in (ROOT / "tests/kubernetes").glob("test_*.py"))
 
 
 def test_no_path_of_a_machine_is_in_the_project() -> None:
