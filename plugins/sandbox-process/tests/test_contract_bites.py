@@ -25,8 +25,8 @@ class Suite(LocalSandboxContract):
 
 
 class HandsDownEverything(ProcessSandbox):
-    def container_spec(self, files: PodFiles, pod_id: str, container: Container, memory: Path | None) -> ContainerSpec:
-        spec = super().container_spec(files, pod_id, container, memory)
+    def container_spec(self, files: PodFiles, pod_id: str, container: Container) -> ContainerSpec:
+        spec = super().container_spec(files, pod_id, container)
         return {**spec, "env": {**os.environ, **spec["env"]}}
 
 

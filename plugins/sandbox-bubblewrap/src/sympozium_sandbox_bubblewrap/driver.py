@@ -51,7 +51,7 @@ class BubblewrapSandbox(LocalSandbox):
             await self.close()
             raise from_os_error(f"use the sandbox's data directory {context.data_dir}", error) from error
 
-    def container_spec(self, files: PodFiles, pod_id: str, container: Container, memory: Path | None) -> ContainerSpec:
+    def container_spec(self, files: PodFiles, pod_id: str, container: Container) -> ContainerSpec:
         if container.role == "bridge":
             return self.bridge_spec(files, pod_id, container, listen="unix")
         if self._host is None:
@@ -74,7 +74,7 @@ class BubblewrapSandbox(LocalSandbox):
             tmp=files.tmp / container.name,
             workspace=files.workspace if container.workspace else None,
             skills=files.skills if container.skills else None,
-            memory=memory if container.memory else None,
+            memory=files.memory if container.memory else None,
             secret=(files.secrets / container.name, container.secret_path) if container.secret else None,
             files=_programs(self._host, container),
         )

@@ -37,7 +37,7 @@ class ProcessSandbox(LocalSandbox):
             "works, but isolates nothing: an agent shares this user's uid, files and network, so use it for agents you trust",
         )
 
-    def container_spec(self, files: PodFiles, pod_id: str, container: Container, memory: Path | None) -> ContainerSpec:
+    def container_spec(self, files: PodFiles, pod_id: str, container: Container) -> ContainerSpec:
         if container.role == "bridge":
             return self.bridge_spec(files, pod_id, container, listen="127.0.0.1:0")
         tmp = files.tmp / container.name
@@ -52,7 +52,7 @@ class ProcessSandbox(LocalSandbox):
             own[names.ENV_WORKSPACE] = str(files.workspace)
             cwd = files.workspace
         if container.memory:
-            own[names.ENV_MEMORY] = str(memory)
+            own[names.ENV_MEMORY] = str(files.memory)
         if container.secret:
             own[names.ENV_SECRET] = str(files.secrets / container.name)
         if container.skills:

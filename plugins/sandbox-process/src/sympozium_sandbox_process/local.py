@@ -61,8 +61,8 @@ class LocalSandbox(Sandbox):
         self._recovery: asyncio.Task[None] | None = None
 
     @abstractmethod
-    def container_spec(self, files: PodFiles, pod_id: str, container: Container, memory: Path | None) -> ContainerSpec:
-        """How to run the container. Its folders exist, `memory` among them where a container of the pod sees it. May write files below `files.root`; raises OSError or SympoziumError."""
+    def container_spec(self, files: PodFiles, pod_id: str, container: Container) -> ContainerSpec:
+        """How to run the container. Its folders exist. May write files below `files.root`; raises OSError or SympoziumError."""
 
     async def open(self, context: SandboxContext) -> None:
         try:
@@ -114,14 +114,14 @@ class LocalSandbox(Sandbox):
 
         def make() -> list[ContainerSpec]:
             files.make(plan, earlier)
-            memory = self.memory_folder(plan) if any(each.memory for each in plan.containers) else None
-            if memory is not None:
-                memory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if any(each.memory for each in plan.containers):
+                files.memory = self._memory_folder(plan)
+                files.memory.mkdir(mode=0o700, parents=True, exist_ok=True)
             for name, values in secrets.items():
                 files.write_secret(name, values)
             if with_bridge:
                 files.write_credential(context.bus_address, token, pod_id)
-            specs = [self.container_spec(files, pod_id, each, memory) for each in plan.containers]
+            specs = [self.container_spec(files, pod_id, each) for each in plan.containers]
             for spec in specs:
                 spec["env"] = {**variables.get(spec["name"], {}), **spec["env"]}
             files.write_state(pod.containers)
@@ -138,7 +138,7 @@ class LocalSandbox(Sandbox):
             if status.state == "waiting":
                 pod.containers[name] = ContainerStatus("running")
 
-    def memory_folder(self, plan: PodPlan) -> Path:
+    def _memory_folder(self, plan: PodPlan) -> Path:
         """Raises Permanent where there is none."""
         folder = self._opened().memory_dir
         if folder is None or not podfiles.is_label(plan.memory):
