@@ -82,7 +82,12 @@ class Bench:
 
     def context(self) -> SandboxContext:
         return SandboxContext(
-            self.data_dir, "unix:///nowhere/bus.sock", lambda pod_id: f"token-of-{pod_id}", self._note, secret=self._secret
+            self.data_dir,
+            "unix:///nowhere/bus.sock",
+            lambda pod_id: f"token-of-{pod_id}",
+            self._note,
+            secret=self._secret,
+            memory_dir=self.data_dir.with_name("memory"),
         )
 
     async def _secret(self, namespace: str, name: str) -> Mapping[str, bytes]:

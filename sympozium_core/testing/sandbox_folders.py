@@ -81,6 +81,24 @@ class Folders:
         await bench.sandbox.remove(pod_id)
         assert not [path for path in bench.data_dir.rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()]
 
+    async def test_the_memory_of_an_instance_is_its_pods_and_stays(self, bench: Bench) -> None:
+        script = 'cd "${SYMPOZIUM_MEMORY:-/memory}" && cat notes >"$ipc/tools/seen"; echo kept >>notes; echo "${SYMPOZIUM_MEMORY:-none}" >"$ipc/tools/where"'
+        remembers = replace(container("skill-one", shell(script)), memory=True)
+        for seen in ("", "kept\n"):
+            pod_id, _ = await bench.run(PodPlan((remembers,), memory="instance-uid"))
+            assert (bench.volume(pod_id, "skill-one") / "tools/seen").read_text() == seen
+            await bench.sandbox.remove(pod_id)
+        other, _ = await bench.run(PodPlan((remembers,), memory="another-uid"))
+        assert (bench.volume(other, "skill-one") / "tools/seen").read_text() == ""
+        alone = agent('ls /memory/ >"$workspace/seen" 2>/dev/null; echo "${SYMPOZIUM_MEMORY:-none}" >>"$workspace/seen"')
+        pod_id, _ = await bench.run(replace(alone, memory="instance-uid"))
+        assert (bench.workspace(pod_id) / "seen").read_text() == "none\n"
+
+    async def test_a_memory_needs_a_place_and_a_plain_name(self, bench: Bench) -> None:
+        for name in ("", "../up"):
+            with pytest.raises(Permanent, match="no place for the memory"):
+                await bench.start(PodPlan((replace(container("skill-one", ("true",)), memory=True),), memory=name))
+
     async def test_a_secret_or_key_that_is_not_there_is_named(self, bench: Bench) -> None:
         bench.secrets["keys"] = {"token": b"s3cret"}
         with pytest.raises(Permanent, match="no Secret 'other'"):
