@@ -148,12 +148,24 @@ def test_no_node_fits(tenant: Kubectl) -> None:
     assert "node" in status["message"]
 
 
-def test_the_memorys_claim_does_not_bind(sympozium: object, here: Kubectl, model: Model) -> None:
-    """No container of this version mounts it: a run does not wait for what it does not use."""
-    claim = {"accessModes": ["ReadWriteOnce"], "storageClassName": "nowhere", "resources": {"requests": {"storage": "1Gi"}}}
+def test_the_memorys_claim_binds_late(sympozium: object, here: Kubectl, kubectl: Kubectl, model: Model, namespace: str) -> None:
+    """A run waits for the volume of its memory, says so, and goes on when it comes."""
+    asked = {"accessModes": ["ReadWriteOnce"], "storageClassName": namespace}
+    claim = {**asked, "resources": {"requests": {"storage": "1Gi"}}}
     meta = {"name": "my-first-agent-memory"}
     here.apply({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta, "spec": claim})
     runs.furnish(here, model, memory={"enabled": True})
-    here.apply(runs.run("forgetful", "one that forgets"))
-    assert runs.until_phase(here, "forgetful", "Succeeded", "Failed")["phase"] == "Succeeded"
-    assert here.get("pvc", "my-first-agent-memory")["status"]["phase"] == "Pending"
+    here.apply(runs.run("patient", "one that waits"))
+
+    def waits() -> bool:
+        conditions = runs.status(here, "patient").get("conditions") or []
+        return any(each["type"] == "PodReady" and "PersistentVolumeClaim" in each.get("message", "") for each in conditions)
+
+    eventually(waits, "the run says what it waits for", 60)
+    place = {"path": f"/tmp/{namespace}", "type": "DirectoryOrCreate"}
+    volume = {**asked, "capacity": {"storage": "1Gi"}, "hostPath": place}
+    kubectl.apply({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": namespace}, "spec": volume})
+    try:
+        assert runs.until_phase(here, "patient", "Succeeded", "Failed")["phase"] == "Succeeded"
+    finally:
+        kubectl("delete", "persistentvolume", namespace, "--wait=false")
