@@ -36,7 +36,7 @@ from sympozium_core.installer import kinds, runs
 from sympozium_core.installer.installed import Installed, own_version
 from sympozium_core.installer.waiting import LOOK_AGAIN, Say
 from sympozium_core.reconcile.finalizers import remove_finalizer
-from sympozium_core.resources.kinds import AGENT_RUN, OURS
+from sympozium_core.resources.kinds import AGENT_RUN, OURS, SKILL_PACK
 
 if TYPE_CHECKING:
     from sympozium_core.cluster.client import ClusterClient
@@ -120,16 +120,20 @@ class Removal:
         """Everything that people have made, runs first: their controller clears up after each."""
         gone = 0
         for kind in (AGENT_RUN, *(kind for kind in OURS if kind is not AGENT_RUN)):
-            found = await runs.all_of(self.cluster, kind)
+            found = await self._of_people(kind)
             for obj in found:
                 gone += await self._delete(kind, metadata(obj)["namespace"], metadata(obj)["name"])
             if found and not self.dry_run:
                 await self._until_gone(kind, deadline)
         return gone
 
+    async def _of_people(self, kind: ResourceType) -> list[Object]:
+        """But for the SkillPacks of installed packages, which their controller would make again."""
+        return [obj for obj in await runs.all_of(self.cluster, kind) if not _is_of_a_package(obj)]
+
     async def _until_gone(self, kind: ResourceType, deadline: float) -> None:
         patience = min(deadline, time.monotonic() + self.timeout / 2)
-        while left := await runs.all_of(self.cluster, kind):
+        while left := await self._of_people(kind):
             if time.monotonic() > patience:
                 if not self.force:
                     shown = ", ".join(map(runs.called, left[:SHOWN]))
@@ -161,6 +165,8 @@ class Removal:
         gone = 0
         home = names.SYSTEM_NAMESPACE
         gone += await self._delete_labelled(SECRET)
+        for pack in await self._listed(SKILL_PACK, home, OURS_BY_LABEL):
+            gone += await self._delete(SKILL_PACK, home, metadata(pack)["name"])
         for lease in LEASES:
             gone += await self._delete(LEASE, home, lease)
         for obj in await self._listed(NETWORK_POLICY, None, f"{OURS_BY_LABEL},{names.LABEL_COMPONENT}={names.COMPONENT_RUN}"):
@@ -214,6 +220,11 @@ class Removal:
             raise type(error)(f"{kind.singular}/{name}: {error.message}", causes=error.causes, hint=error.hint) from error
         self.say(f"{kind.singular}/{name} {'would be removed' if self.dry_run else 'removed'}")
         return 1
+
+
+def _is_of_a_package(obj: Object) -> bool:
+    meta = metadata(obj)
+    return meta.get("namespace") == names.SYSTEM_NAMESPACE and names.ANNOTATION_PACKAGE in (meta.get("annotations") or {})
 
 
 def _rank(entry: Entry) -> int:
