@@ -112,3 +112,10 @@ def test_instructions_are_short_and_speak_of_tools_that_there_are(
         assert calls <= there | {"gpu_memory"}, f"{text['name']} speaks of tools that there are not"
         assert 40 < len(text["description"]) < 300
         assert len(said.split()) < 500, f"{text['name']} is long"
+
+
+@pytest.mark.parametrize("point", entry_points(group="sympozium.skills"), ids=lambda point: point.name)
+def test_an_image_of_ours_that_a_pack_names_can_be_built(point: Any) -> None:
+    sidecar = read_skill_folder(point.load()().folder())["spec"].get("sidecar") or {}
+    ours = re.fullmatch(r"sympozium/([a-z0-9-]+):\S+", sidecar.get("image") or "")
+    assert ours is None or (ROOT / "deploy/images" / ours[1] / "Containerfile").is_file(), sidecar["image"]
