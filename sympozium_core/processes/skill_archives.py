@@ -21,6 +21,8 @@ class SkillArchives:
         """`in_image` are the distributions of which the image has the code, with their versions."""
         self._in_image = in_image
         self._made: dict[str, Archive | Permanent] = {}
+        self._listed: dict[str, bool] = {}
+        """By module; finding it out reads the metadata of all that is installed."""
         self._lock = threading.Lock()
 
     @classmethod
@@ -30,7 +32,7 @@ class SkillArchives:
 
     def place(self, skill: SkillSource) -> SkillSource:
         """The skill with `code` or `problem` said. A package that cannot be brought leaves its skill to the image that its pack names."""
-        if not skill.module or is_listed(skill.module, self._in_image):
+        if not skill.module or self._is_in_image(skill.module):
             return skill
         made = self._archive(skill.module)
         if isinstance(made, Archive):
@@ -43,6 +45,12 @@ class SkillArchives:
             return next(
                 (made.data for made in self._made.values() if isinstance(made, Archive) and made.sha256 == digest), None
             )
+
+    def _is_in_image(self, module: str) -> bool:
+        with self._lock:
+            if module not in self._listed:
+                self._listed[module] = is_listed(module, self._in_image)
+            return self._listed[module]
 
     def _archive(self, module: str) -> Archive | Permanent:
         with self._lock:
