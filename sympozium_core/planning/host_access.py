@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posixpath
 
+from sympozium_core.contracts.mount_places import TAKEN, is_free
 from sympozium_core.contracts.plan import HostAccess, HostMount
 from sympozium_core.errors import Cause
 from sympozium_core.names import SYSTEM_NAMESPACE
@@ -34,8 +35,8 @@ def host_access(skill: SkillSource) -> HostAccess | None:
     )
 
 
-def host_faults(skill: SkillSource, policy: EffectivePolicy, sandbox: SandboxFacts, taken: tuple[str, ...]) -> list[Cause]:
-    """Why the skill cannot have what it asks for. `taken` are places in a sidecar that nothing may cover."""
+def host_faults(skill: SkillSource, policy: EffectivePolicy, sandbox: SandboxFacts) -> list[Cause]:
+    """Why the skill cannot have what it asks for."""
     access = host_access(skill)
     if access is None:
         return []
@@ -57,15 +58,11 @@ def host_faults(skill: SkillSource, policy: EffectivePolicy, sandbox: SandboxFac
             )
             found.append(Cause("spec.skills", whole, "mount what it reads there (hostAccess.mounts)"))
     for mount in access.mounts:
-        if not _is_sound(mount, taken):
+        if not _is_sound(mount):
             where = f"skill {skill.name!r} mounts {mount.host_path[:100]!r} at {mount.mount_path[:100]!r} (sidecar.hostAccess.mounts)"
-            found.append(Cause("spec.skills", where, f"absolute paths, inside the container outside of {', '.join(taken)}"))
+            found.append(Cause("spec.skills", where, f"absolute paths, inside the container outside of {', '.join(TAKEN)}"))
     return found
 
 
-def _is_sound(mount: HostMount, taken: tuple[str, ...]) -> bool:
-    inside = mount.mount_path
-    if not mount.host_path.startswith("/") or ".." in mount.host_path.split("/") or not inside.startswith("/") or ":" in inside:
-        return False
-    covers = any(inside == place or inside.startswith(f"{place}/") or place.startswith(f"{inside}/") for place in taken)
-    return inside not in ("/", "//") and not covers
+def _is_sound(mount: HostMount) -> bool:
+    return mount.host_path.startswith("/") and ".." not in mount.host_path.split("/") and is_free(mount.mount_path)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from sympozium_core.contracts.mount_places import TAKEN, is_free
 from sympozium_core.contracts.plan import Container, DeclaredTool, Resources, SecretKey
 from sympozium_core.contracts.sandbox import Feature
 from sympozium_core.errors import Cause
@@ -20,20 +21,6 @@ from sympozium_core.resources import quantities
 
 SECRETS = "/secrets"
 """Below it a skill finds its Secret, unless its pack names another place."""
-TAKEN = (
-    "/ipc",
-    "/workspace",
-    "/tmp",
-    "/skills",
-    "/proc",
-    "/sys",
-    "/dev",
-    "/var/run/secrets",
-    "/run/secrets",
-    "/opt/sympozium",
-    "/memory",
-)
-"""Places in a sidecar that a Secret may not cover."""
 
 _OWN_IMAGE = re.compile(r"sympozium/skill-([a-z0-9-]+):\S+")
 """What an installed package calls an image of Sympozium's that has more than Python; where it comes from, the installation says."""
@@ -136,7 +123,7 @@ def skill_faults(inputs: RunInputs) -> list[Cause]:
         found += _missing_features(skill, inputs.sandbox)
         if skill.asked_for:
             found += memory_faults(skill, inputs)
-        found += host_faults(skill, inputs.policy, inputs.sandbox, TAKEN)
+        found += host_faults(skill, inputs.policy, inputs.sandbox)
         if "identities" in inputs.sandbox.features:
             found += identity_faults(skill)
         if "secrets" in inputs.sandbox.features:
@@ -219,13 +206,7 @@ def _secret_path(skill: SkillSource) -> str:
 
 def _secret_faults(skill: SkillSource) -> list[Cause]:
     path = _secret_path(skill)
-    plain = posixpath.normpath(path)
-    if not path or (
-        path.startswith("/")
-        and ":" not in path
-        and plain not in ("/", "//")
-        and not any(plain == place or plain.startswith(f"{place}/") or place.startswith(f"{plain}/") for place in TAKEN)
-    ):
+    if not path or is_free(path):
         return []
     return [
         Cause(

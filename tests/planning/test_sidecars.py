@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from sympozium_core.contracts.mount_places import TAKEN
 from sympozium_core.contracts.plan import SecretKey
 from sympozium_core.contracts.sandbox import ALL_PROMISES
 from sympozium_core.errors import Refused
 from sympozium_core.planning.inputs import RunInputs, SandboxFacts, SkillSource
 from sympozium_core.planning.plan import make_plan
-from sympozium_core.planning.sidecars import TAKEN
 
 Make = Callable[..., RunInputs]
 Skill = Callable[..., SkillSource]

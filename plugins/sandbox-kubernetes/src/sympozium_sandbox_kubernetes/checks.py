@@ -6,10 +6,10 @@ import posixpath
 import re
 from collections.abc import Iterable
 
+from sympozium_core.contracts.mount_places import TAKEN, is_free
 from sympozium_core.contracts.plan import Container, PodPlan
 from sympozium_core.errors import Permanent
 from sympozium_sandbox_kubernetes.settings import Settings
-from sympozium_sandbox_kubernetes.volumes import TAKEN
 
 MAIN = ("agent", "hook")
 """Roles of the one container that a pod is for: it ends the pod."""
@@ -70,9 +70,7 @@ def _check_secret(container: Container) -> None:
     path = container.secret_path
     if not container.secret:
         return
-    plain = posixpath.normpath(path)
-    covers = any(plain == each or plain.startswith(f"{each}/") or each.startswith(f"{plain}/") for each in TAKEN)
-    if not path.startswith("/") or ":" in path or plain != path or plain == "/" or covers:
+    if posixpath.normpath(path) != path or not is_free(path):
         raise Permanent(
             f"container {container.name!r} mounts its Secret at {path[:100]!r}",
             hint=f"an absolute path outside of {', '.join(TAKEN)}",

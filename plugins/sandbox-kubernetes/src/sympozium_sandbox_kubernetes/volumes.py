@@ -15,21 +15,6 @@ ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 """Where every Kubernetes client looks for its token."""
 BRIDGE_VOLUMES, BRIDGE_CREDENTIALS, BRIDGE_BUS = "/volumes", "/credentials", "/var/run/sympozium"
 """The bridge's own: folders with one folder a container, and its token for the bus."""
-TAKEN: Final = (
-    IPC,
-    WORKSPACE,
-    TMP,
-    SKILLS,
-    "/proc",
-    "/sys",
-    "/dev",
-    "/var/run/secrets",
-    "/run/secrets",
-    "/opt/sympozium",
-    "/memory",
-)
-"""What a Secret may not cover."""
-
 SKIP: Final = f"{IPC}/{CONTROL_SKIP}"
 """Where a hook says why its run is to end; a file of the kubelet's."""
 _ROOT_CA = "kube-root-ca.crt"
