@@ -22,7 +22,7 @@ TAKEN = (
 
 def is_free(path: str) -> bool:
     """Whether a mount at `path`, however it is written, is absolute and touches none of these."""
-    plain = posixpath.normpath(path)
-    if not path.startswith("/") or ":" in path or plain in ("/", "//"):
+    plain = posixpath.normpath(f"/{path.lstrip('/')}")  # of two slashes at the beginning it makes nothing
+    if not path.startswith("/") or ":" in path or plain == "/":
         return False
     return not any(plain == place or plain.startswith(f"{place}/") or place.startswith(f"{plain}/") for place in TAKEN)

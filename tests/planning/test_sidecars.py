@@ -70,7 +70,8 @@ def test_a_skills_secret(inputs: Make, cluster: SandboxFacts, a_skill: Skill, si
 
 
 @pytest.mark.parametrize(
-    "place", ["/", "relative", "//", "/ipc", "/ipc/x", "/x/../ipc", "/var", "/var/run/secrets/kubernetes.io", "/a:b", *TAKEN]
+    "place",
+    ["/", "relative", "//", "//ipc", "/ipc", "/ipc/x", "/x/../ipc", "/var", "/var/run/secrets/kubernetes.io", "/a:b", *TAKEN],
 )
 def test_a_secret_covers_nothing_of_the_pods(inputs: Make, cluster: SandboxFacts, a_skill: Skill, place: str) -> None:
     with pytest.raises(Refused, match="secretMountPath"):
