@@ -29,7 +29,6 @@ from sympozium_core.bridge.progress import Progress
 from sympozium_core.bridge.record import Record
 from sympozium_core.bridge.result import acknowledge, append_result
 from sympozium_core.bridge.server import Server
-from sympozium_core.bridge.skill_texts import write_skills
 from sympozium_core.bridge.stopping import GRACE, Stopping, listen, obey
 from sympozium_core.bridge.task import task
 from sympozium_core.bridge.tightening import Tightening
@@ -41,6 +40,7 @@ from sympozium_core.errors import Permanent
 from sympozium_core.ipc import layout
 from sympozium_core.ipc.documents import encode
 from sympozium_core.ipc.protocol import ToolDefinition
+from sympozium_core.ipc.skill_texts import write_skills
 from sympozium_core.names import CONTROL_SERVER, GATEWAY_SERVER, MCP_SERVER, Reason
 
 AGENT = "agent"

@@ -17,6 +17,7 @@ from sympozium_core import names
 from sympozium_core.ipc import inotify, layout
 from sympozium_core.ipc.files import Root
 from sympozium_core.ipc.protocol import Manifest, ToolResult, parse_manifest, parse_tool_result
+from sympozium_core.testing.leftovers import Process, processes
 
 PATIENCE = 60.0
 """Seconds after which nothing is waited for any more, whatever a check allows."""
@@ -154,19 +155,10 @@ class ServerBench:
 
     def left_running(self) -> list[str]:
         """Live processes with the mark of this bench: whatever a server has started, however it took itself away."""
-        return [command for _, command in self._marked_processes()]
+        return [" ".join(each.argv)[:200] for each in self._marked_processes()]
 
-    def _marked_processes(self) -> Iterator[tuple[int, str]]:
-        mark = f"{names.ENV_POD}={self.pod}".encode()
-        for name in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                state = Path("/proc", name, "stat").read_bytes().rpartition(b")")[2].split()[0]
-                environment = Path("/proc", name, "environ").read_bytes().split(b"\0")
-                command = Path("/proc", name, "cmdline").read_bytes()
-            except OSError:
-                continue
-            if state != b"Z" and mark in environment:
-                yield int(name), command.replace(b"\0", b" ").decode("utf-8", "replace").strip()[:200]
+    def _marked_processes(self) -> list[Process]:
+        return [each for each in processes() if each.pod == self.pod]
 
     @contextmanager
     def writes(self, folder: str) -> Iterator[list[tuple[str, str]]]:
@@ -190,7 +182,7 @@ class ServerBench:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        for pid, _ in list(self._marked_processes()):
+        for pid in [each.pid for each in self._marked_processes()]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.root.close()

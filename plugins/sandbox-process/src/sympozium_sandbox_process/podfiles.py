@@ -15,6 +15,7 @@ from sympozium_core.contracts.sandbox import ContainerStatus
 from sympozium_core.errors import Permanent
 from sympozium_core.ipc import layout
 from sympozium_core.ipc.files import FileRefused, Root
+from sympozium_core.ipc.skill_texts import write_skills
 from sympozium_sandbox_process.deletion import delete_tree
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -71,10 +72,7 @@ class PodFiles:
             with contextlib.suppress(OSError):
                 workspace_of.root.rmdir()  # When nothing else had been kept of it.
         self.workspace.mkdir(mode=0o700, exist_ok=True)
-        with Root(self.skills) as skills:
-            for skill in plan.skills:
-                for path, data, program in skill.written():
-                    skills.write_bytes(path, data, mode=0o755 if program else 0o644)
+        write_skills(plan.skills, self.skills)
 
     def write_credential(self, address: str, token: str, pod_id: str) -> None:
         text = json.dumps({"address": address, "token": token, "pod": pod_id})

@@ -1,12 +1,15 @@
-"""Instructions for the model, written where the agent reads them: on runtimes that start a pod from images, nobody but the bridge has the plan."""
+"""Instructions for the model, written where the agent reads them: by the bridge, where it alone has the plan, or by a runtime of this machine."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sympozium_core.contracts.plan import SkillText
 from sympozium_core.ipc.files import Root
+
+if TYPE_CHECKING:
+    from sympozium_core.contracts.plan import SkillText
 
 
 def write_skills(texts: Iterable[SkillText], folder: Path) -> None:
