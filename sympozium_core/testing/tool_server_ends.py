@@ -37,7 +37,8 @@ class EndChecks(ServerChecks):
         bench.result(call)
         for each in (call, "never-asked"):
             bench.cancel(each)
-        assert bench.call(example.tool, example.arguments).status == "ok"
+        for _ in range(2):  # one may have been begun before the cancels were seen
+            assert bench.call(example.tool, example.arguments).status == "ok"
 
     def test_a_cancelled_call_leaves_no_process(self, bench: ServerBench) -> None:
         slow = self.probe("slow")

@@ -219,7 +219,7 @@ def main() -> int:
     while not stopping.is_set() and (broken("ignores-done") or not os.path.exists(f"{IPC}/done")):
         legacy()
         look(began)
-        for name in os.listdir(f"{HERE}/cancel"):
+        for name in (each for each in os.listdir(f"{HERE}/cancel") if not each.startswith(".")):  # which is being written
             if broken("dies-of-cancel") and name not in running:
                 return 1
             cancelled.add(name)
