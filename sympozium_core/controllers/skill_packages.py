@@ -50,9 +50,9 @@ class SkillPackages:
         objects = (await self._cluster.list(SKILL_PACK, SYSTEM_NAMESPACE)).items
         before = {pack["metadata"]["name"]: pack for pack in objects}
         for name in sorted({*self._installed, *before}):
-            await self._settle(name, before.get(name))
-        for pack in (await self._cluster.list(SKILL_PACK, SYSTEM_NAMESPACE)).items:
-            await self._count(pack)
+            pack = await self._settle(name, before.get(name))
+            if pack is not None:
+                await self._count(pack)
 
     def controller(self, packs: Informer) -> Controller:
         """Keeps them so: who deletes one finds it there again, as long as its package is installed."""
@@ -61,7 +61,7 @@ class SkillPackages:
         async def reconcile(key: Key) -> Result:
             found = packs.cache.get(key)
             if key.namespace == SYSTEM_NAMESPACE:
-                await self._settle(key.name, found)
+                found = await self._settle(key.name, found)
             if found is not None:
                 await self._count(found)
             return DONE
@@ -71,24 +71,25 @@ class SkillPackages:
             made.enqueue(Key(SYSTEM_NAMESPACE, name))
         return made
 
-    async def _settle(self, name: str, found: View | None) -> None:
+    async def _settle(self, name: str, found: View | None) -> View | None:
+        """What is there under that name now."""
         package = (found["metadata"].get("annotations") or {}).get(ANNOTATION_PACKAGE) if found is not None else None
         if found is not None and package is None:
-            return  # somebody's own
+            return found  # somebody's own
         entry = self._installed.get(name)
         if entry is None:
             if found is not None:
                 await self._remove(found)
-            return
+            return None
         mark = f"{entry.distribution} {entry.version} {_fingerprint(entry)}".strip()
         if package == mark:
-            return
+            return found
         try:
             wanted = await asyncio.to_thread(self._read, name, mark)
         except Permanent as error:
             log.warning("skill %s of package %s %s: %s", name, entry.distribution, entry.version, error)
-            return
-        await self._write(wanted, found)
+            return found
+        return await self._write(wanted, found)
 
     def _read(self, name: str, mark: str) -> Object:
         pack = read_skill_folder(self._skills.get(name).folder())
@@ -98,15 +99,15 @@ class SkillPackages:
         annotations = {**(pack["metadata"].get("annotations") or {}), ANNOTATION_PACKAGE: mark}
         return {**pack, "metadata": {"name": name, "namespace": SYSTEM_NAMESPACE, "labels": labels, "annotations": annotations}}
 
-    async def _write(self, wanted: Object, found: View | None) -> None:
+    async def _write(self, wanted: Object, found: View | None) -> View | None:
         if found is None:
             try:
-                await self._cluster.create(SKILL_PACK, wanted)
+                return await self._cluster.create(SKILL_PACK, wanted)
             except AlreadyExists:
                 log.info("SkillPack %s has appeared meanwhile", wanted["metadata"]["name"])
-            return
+                return None
         meta = {**wanted["metadata"], "resourceVersion": found["metadata"]["resourceVersion"]}
-        await self._cluster.replace(SKILL_PACK, {**wanted, "metadata": meta})
+        return await self._cluster.replace(SKILL_PACK, {**wanted, "metadata": meta})
 
     async def _count(self, pack: View) -> None:
         """Into its status, where columns can show it."""

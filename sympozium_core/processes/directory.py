@@ -202,7 +202,7 @@ class Directory:
         if sandbox.on_this_machine:
             skills = tuple(replace(skill, problem=self._no_command.get(skill.name, "")) for skill in skills)
         if self._archives is not None:
-            skills = tuple([await asyncio.to_thread(self._archives.place, skill) for skill in skills])
+            skills = await asyncio.to_thread(self._archives.place_all, skills)
         addresses = await self._addresses.of(names_in(policy)) if "egress" in sandbox.features else {}
         mcp = await asyncio.gather(*(self._mcp_source(namespace, each) for each in instance["spec"].get("mcpServers") or []))
         return RunInputs(

@@ -30,6 +30,9 @@ class SkillArchives:
         listed = environment.get(names.ENV_SKILL_IMAGE_LIST)
         return cls(read_list(Path(listed)) if listed else frozenset())
 
+    def place_all(self, skills: tuple[SkillSource, ...]) -> tuple[SkillSource, ...]:
+        return tuple(map(self.place, skills))
+
     def place(self, skill: SkillSource) -> SkillSource:
         """The skill with `code` or `problem` said. A package that cannot be brought leaves its skill to the image that its pack names."""
         if not skill.module or self._is_in_image(skill.module):
