@@ -124,6 +124,13 @@ def sandbox_suite(found: Found) -> dict[str, Any]:
     return {found.title: suite, "driver": driver, "bench": bench}
 
 
+def memory_suite(found: Found) -> dict[str, Any]:
+    from sympozium_core.testing.memory import MemoryContract
+
+    fields = {"memory_class": load_value(found.entry.value), "entry_point": found.entry.name}
+    return {found.title: type(found.title, (MemoryContract,), fields)}
+
+
 def hook_suite(found: Found) -> dict[str, Any]:
     from sympozium_core.testing.hook import HookContract
 
@@ -144,6 +151,7 @@ _SUITES: Mapping[str, Callable[[Found], dict[str, Any]]] = {
     names.GROUP_SKILLS: skill_suite,
     names.GROUP_PROVIDERS: provider_suite,
     names.GROUP_SANDBOXES: sandbox_suite,
+    names.GROUP_MEMORIES: memory_suite,
     names.GROUP_HOOKS: hook_suite,
     names.GROUP_BRIDGE_HOOKS: hook_suite,
 }
