@@ -9,11 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sympozium_skill_memory import MemorySkill
 
 from sympozium_core.planning.inputs import MemoryBackend, SkillSource
 from sympozium_core.processes.memory_backends import MemoryBackends
+from sympozium_core.processes.skill_archives import SkillArchives
+from sympozium_core.resources.skill_folder import read_skill_folder
 from sympozium_core.testing.packages import write_package
+from sympozium_core.testing.tool_client import ToolClient
 
+ROOT = str(Path(__file__).parents[2])
+FROM_THE_ARCHIVE = (
+    f"import sys; sys.path.insert(0, {ROOT!r}); from sympozium_core.sidecar import packaged; "
+    "packaged.CODE_FOLDER = sys.argv.pop(1); packaged.main(sys.argv[1:])"
+)
 PROGRAM = "import acme_lines.notes, sys\nprint('program', sys.argv[1:])\n"
 
 
@@ -76,3 +85,22 @@ def test_one_whose_code_is_gone_is_said(site: Path) -> None:
 
 def test_a_server_that_is_no_module_is_started_as_it_was() -> None:
     assert MemoryBackends().serve(skill("/bin/server"), instance(), "").command == ("/bin/server",)
+
+
+def test_skill_and_backend_serve_from_one_archive_where_no_image_has_them(tmp_path: Path) -> None:
+    """As in a container whose Python has the core and nothing else."""
+    skill = SkillSource("memory", read_skill_folder(MemorySkill().folder()), {}, module=MemorySkill().module())
+    archives = SkillArchives()
+    placed = archives.place(MemoryBackends().serve(skill, instance(), skill.module))
+    data = archives.data(placed.code)
+    assert data is not None, placed.problem
+    assert placed.backend is not None
+    (tmp_path / "code.zip").write_bytes(data)
+    (tmp_path / "memory").mkdir()
+    command = [sys.executable, "-I", "-S", "-c", FROM_THE_ARCHIVE, str(tmp_path), placed.code, placed.module]
+    backend = f"{placed.backend.name}={placed.backend.value}"
+    place = str(tmp_path / "memory")
+    with ToolClient(tmp_path / "pod", "memory", command, SYMPOZIUM_MEMORY=place, SYMPOZIUM_MEMORY_BACKEND=backend) as server:
+        assert server.call("memory_store", content="Deploys happen on Tuesdays.").content == "stored as note 1"
+        assert "Tuesdays" in server.call("memory_search", query="deploy").content
+    assert (tmp_path / "memory/backends/sqlite/memory.db").is_file()
