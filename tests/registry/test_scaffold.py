@@ -93,6 +93,7 @@ def test_the_recipe_of_an_image_pins_what_is_installed() -> None:
     targets = "\n".join(lines).partition(" AS skill\n")
     assert "sympozium-provider-openai==0.1.0" in targets[0]
     assert "sympozium-skill-shell==0.1.0" in targets[2]
+    assert "sympozium-memory-sqlite==0.1.0" in targets[2], "it runs in the sidecar of the memory"
     assert "sympozium-provider-openai" not in targets[2], "a sidecar needs no provider"
     assert f"#   pip wheel --no-deps --wheel-dir wheels {ROOT}/skills/shell" in lines, (
         "no index has what was installed from a folder"

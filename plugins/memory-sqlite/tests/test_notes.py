@@ -6,9 +6,10 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from sympozium_memory_sqlite.notes import FILE, SqliteMemory
 
-from sympozium_core.contracts.memory import Place
+from sympozium_core.contracts.memory import Place, Unavailable
 
 FIRST_SCHEMA = """
 CREATE TABLE memories (
@@ -63,3 +64,13 @@ def test_who_still_has_the_first_schema_in_mind_can_go_on(tmp_path: Path) -> Non
         database.execute("INSERT INTO memories (content, tags) VALUES ('Two.', '')")
         database.commit()
     assert sorted(note.content for note in memory.newest([], 5)) == ["One.", "Two."]
+
+
+def test_what_others_have_written_into_the_file_is_no_note(tmp_path: Path) -> None:
+    """A skill of one's own may see the volume."""
+    memory = opened(tmp_path)
+    with closing(sqlite3.connect(tmp_path / FILE)) as database:
+        database.execute("INSERT INTO memories (content, tags) VALUES (x'00ff', x'00')")
+        database.commit()
+    with pytest.raises(Unavailable, match="note 1 is no text"):
+        memory.newest([], 5)

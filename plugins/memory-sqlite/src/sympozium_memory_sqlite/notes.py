@@ -137,6 +137,8 @@ def _one(database: sqlite3.Connection, content: str) -> Note | None:
 
 
 def _note(row: tuple[int, str, str, str]) -> Note:
+    if not all(isinstance(each, str) for each in row[1:]):
+        raise sqlite3.DatabaseError(f"note {row[0]} is no text: something else has written into the file")
     return Note(str(row[0]), row[1], tuple(row[2].split(" ")) if row[2] else (), row[3])
 
 
