@@ -36,9 +36,11 @@ class BubblewrapSandbox(LocalSandbox):
     def __init__(self) -> None:
         super().__init__()
         self._host: Host | None = None
+        self._machine: trial.Machine | None = None
 
     async def check(self) -> Availability:
-        return await trial.check()
+        found, self._machine = await trial.check()
+        return found
 
     async def open(self, context: SandboxContext) -> None:
         program = shutil.which("bwrap")
@@ -46,7 +48,8 @@ class BubblewrapSandbox(LocalSandbox):
             raise Permanent("the program bwrap is not installed", hint="apt install bubblewrap, or use another sandbox")
         await super().open(context)
         try:
-            self._host = await trial.describe(program, context.data_dir.resolve(), _private(context))
+            found = self._machine or await trial.machine(program)
+            self._host = trial.describe(found, context.data_dir.resolve(), _private(context))
         except OSError as error:
             await self.close()
             raise from_os_error(f"use the sandbox's data directory {context.data_dir}", error) from error
