@@ -18,7 +18,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from sympozium_core.backoff import Attempts, BackOff
 from sympozium_core.contracts.channel_messages import (
@@ -97,9 +97,10 @@ class Channel(ABC):
             raise ChannelError("refused", f"setting {unknown[0]!r} is not one of this channel", hint=f"settings: {known}")
         self.credential()
 
+    @final
     async def run(self) -> None:
         """Listens until it is cancelled, again and again with growing waits, and reports how it stands. Raises ChannelError for what no second try
-        mends: credentials that are refused, settings that are. Not to be overridden."""
+        mends: credentials that are refused, settings that are."""
         while True:
             health, wait = await self._listened()
             wait = max(wait, self._attempts.failed())
@@ -138,9 +139,10 @@ class Channel(ABC):
         """For `listen`: the vendor has said who we are. Reports it; `account` is what it calls the bot."""
         self.context.report(Health(True, account=account))
 
+    @final
     async def send(self, message: OutboundMessage) -> str:
         """The vendor's id of the message, once it is there; one that `reply_to` takes. A text that is too long is cut by `pieces`, not here.
-        Raises ChannelError, at once: whoever calls decides what is tried again. Not to be overridden."""
+        Raises ChannelError, at once: whoever calls decides what is tried again."""
         lacks = self.abilities.lacking(message)
         if lacks:
             raise ChannelError("refused", f"this channel has no {lacks}", hint="send it without")
@@ -149,8 +151,9 @@ class Channel(ABC):
             raise ChannelError("refused", f"the text is empty or has more than {longest}", hint="cut it with pieces()")
         return await self.post(message)
 
+    @final
     async def react(self, reaction: Reaction) -> None:
-        """Raises ChannelError, as `send` does. Not to be overridden."""
+        """Raises ChannelError, as `send` does."""
         if self.abilities.lacking(reaction):
             raise ChannelError("refused", "this channel has no reactions", hint="send a message instead")
         await self.mark(reaction)
