@@ -63,7 +63,8 @@ class ChannelContext:
     http: aiohttp.ClientSession = field(repr=False)
     """Keeps no cookies, reads no proxy settings; fails as a connection does where an address may not be asked."""
     receive: Callable[[InboundMessage], Awaitable[None]] = field(repr=False)
-    """Returns when the message is kept for good. What it raises says that it is not: let it pass, the message is not to be acknowledged."""
+    """Returns when the message is kept for good, or when the host has seen that it wants none of it. What it raises says that it could do neither: let it
+    pass, the message is not to be acknowledged."""
     report: Callable[[Health], None] = field(repr=False)
     """`Channel.run` and `Channel.connected` call it."""
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -6,7 +6,7 @@ A channel's package has a strict server for its vendor's wire and one class:
         channel_class = AcmeChannel
         server_class = AcmeServer
 
-Needs pytest and pytest-asyncio.
+One that can listen and be called, as its settings say, gets a class for each, with a server whose `settings` choose it. Needs pytest and pytest-asyncio.
 """
 
 from __future__ import annotations

@@ -104,7 +104,15 @@ class CallingChannel(Channel):
 
 def read(body: bytes) -> InboundMessage | None:
     try:
-        message = json.loads(body)["message"]
+        return message_of(json.loads(body))
+    except (ValueError, RecursionError):
+        return None
+
+
+def message_of(told: Any) -> InboundMessage | None:
+    """None for what is no message of a person."""
+    try:
+        message = told["message"]
         if message["robot"] is not False:
             return None
         return InboundMessage(
@@ -116,5 +124,5 @@ def read(body: bytes) -> InboundMessage | None:
             direct=message["direct"] is True,
             addressed=message["direct"] is True or message["meant"] is True,
         )
-    except (KeyError, TypeError, ValueError, RecursionError):
+    except (KeyError, TypeError, ValueError):
         return None

@@ -1,4 +1,4 @@
-"""The strict server of `calling_channel`."""
+"""The strict server of `calling_channel`; of `socket_channel` what is not about sockets."""
 
 from __future__ import annotations
 
@@ -14,18 +14,15 @@ from aiohttp import web
 
 from sympozium_core.contracts.channel_messages import WebRequest
 from sympozium_core.contracts.channel_text import measure
-from sympozium_core.testing.servers.chat import Arrived, Bot, Marked, Said, Way
+from sympozium_core.testing.servers.chat import Arrived, Bot, ChatServer, Marked, Said, Way
 from sympozium_core.testing.servers.chat_calls import CallingServer
 
 
-class Server(CallingServer):
-    signature_headers: ClassVar[tuple[str, ...]] = ("x-stamp", "x-signature")
+class Vendor(ChatServer):
+    """What its two ways of telling of messages have in common."""
 
     def settings(self) -> Mapping[str, str]:
         return {"url": self.address, "look": "0.2"}
-
-    def credentials(self, bot: Bot) -> dict[str, str]:
-        return {"token": bot.token, "secret": self.secret}
 
     def way(self, request: web.Request) -> Way:
         return "send" if request.method == "POST" else "receive"
@@ -60,13 +57,7 @@ class Server(CallingServer):
         whole = self._written(Said("junk-1", self.group, self.person, self.person_name, "junk"))
         return [[], {"edited": whole}, {"message": None}, *({"message": {**whole, key: 7}} for key in ("id", "chat", "body"))]
 
-    def signed(self, said: Said, *, secret: str = "", age: float = 0.0) -> WebRequest:
-        body = json.dumps(self._body(said)).encode()
-        stamp = str(int(time.time() - age))
-        signature = hmac.new((secret or self.secret).encode(), stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
-        return replace(WebRequest("POST", "/", body=body), headers={"x-stamp": stamp, "x-signature": signature})
-
-    def _body(self, said: Said) -> object:
+    def told(self, said: Said) -> object:
         return {"message": self._written(said)} if said.junk is None else said.junk
 
     def _written(self, said: Said) -> dict[str, Any]:
@@ -82,3 +73,16 @@ class Server(CallingServer):
             "direct": said.chat == self.direct,
             "meant": meant,
         }
+
+
+class Server(Vendor, CallingServer):
+    signature_headers: ClassVar[tuple[str, ...]] = ("x-stamp", "x-signature")
+
+    def credentials(self, bot: Bot) -> dict[str, str]:
+        return {"token": bot.token, "secret": self.secret}
+
+    def signed(self, said: Said, *, secret: str = "", age: float = 0.0) -> WebRequest:
+        body = json.dumps(self.told(said)).encode()
+        stamp = str(int(time.time() - age))
+        signature = hmac.new((secret or self.secret).encode(), stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+        return replace(WebRequest("POST", "/", body=body), headers={"x-stamp": stamp, "x-signature": signature})

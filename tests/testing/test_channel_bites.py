@@ -16,7 +16,7 @@ from sympozium_core.contracts.channel_text import SHORTEST
 from sympozium_core.registry.scaffold import write_package
 from sympozium_core.testing.channel import ChannelContract
 from sympozium_core.testing.channel_case import DEADLINE, channel_case
-from tests.testing import calling_channel, calling_server
+from tests.testing import calling_channel, calling_server, socket_channel, socket_server
 from tests.testing.broken_channels import CALLING, TEMPLATE
 
 HURRY = 3.0
@@ -27,6 +27,11 @@ PACKAGE = "sympozium_channel_chat"
 class TestCallingChannel(ChannelContract):
     channel_class = calling_channel.CallingChannel
     server_class = calling_server.Server
+
+
+class TestSocketChannel(ChannelContract):
+    channel_class = socket_channel.SocketChannel
+    server_class = socket_server.Server
 
 
 @pytest.fixture(autouse=True)
