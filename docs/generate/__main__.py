@@ -44,6 +44,9 @@ PAGES: dict[str, Callable[[], str]] = {
         "Sandbox",
         ("SandboxContext", "Availability", "PodStatus", "ContainerStatus"),
     ),
+    "memory.md": lambda: contract_page(
+        "Contract of a memory backend", "sympozium_core.contracts.memory", "Memory", ("Place", "Note", "Full", "Unavailable")
+    ),
     "skill.md": lambda: contract_page("Contract of a skill package", "sympozium_core.contracts.skill", "Skill", ()),
     "exit-codes.md": exit_codes,
     "hooks.md": hook_page,

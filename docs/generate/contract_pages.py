@@ -18,6 +18,7 @@ SUITES = (
     ("Providers", "sympozium_core.testing.provider", "ProviderContract"),
     ("Channels", "sympozium_core.testing.channel", "ChannelContract"),
     ("Sandboxes", "sympozium_core.testing.sandbox_local", "LocalSandboxContract"),
+    ("Memory backends", "sympozium_core.testing.memory", "MemoryContract"),
     ("Hooks", "sympozium_core.testing.hook", "HookContract"),
 )
 
@@ -69,7 +70,7 @@ def _signature(function: object) -> str:
 def suites_page() -> str:
     parts = [
         "A plugin is right when it passes the suite of its kind: `pytest --sympozium-conformance` in the folder of its package runs the suites of all that it "
-        "brings, with no test written. Of tool servers, skills, providers, channels and hooks each check below is known to fail for one that is broken in that way.",
+        "brings, with no test written. Of tool servers, skills, providers, channels, memory backends and hooks each check below is known to fail for one that is broken in that way.",
     ]
     for title, module, name in SUITES:
         owner = getattr(importlib.import_module(module), name)

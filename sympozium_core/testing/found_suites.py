@@ -138,6 +138,13 @@ def sandbox_suite(found: Found) -> dict[str, Any]:
     return {found.title: suite, "driver": driver, "bench": bench}
 
 
+def memory_suite(found: Found) -> dict[str, Any]:
+    from sympozium_core.testing.memory import MemoryContract
+
+    fields = {"memory_class": load_value(found.entry.value), "entry_point": found.entry.name}
+    return {found.title: type(found.title, (MemoryContract,), fields)}
+
+
 def hook_suite(found: Found) -> dict[str, Any]:
     from sympozium_core.testing.hook import HookContract
 
@@ -159,6 +166,7 @@ _SUITES: Mapping[str, Callable[[Found], dict[str, Any]]] = {
     names.GROUP_PROVIDERS: provider_suite,
     names.GROUP_CHANNELS: channel_suite,
     names.GROUP_SANDBOXES: sandbox_suite,
+    names.GROUP_MEMORIES: memory_suite,
     names.GROUP_HOOKS: hook_suite,
     names.GROUP_BRIDGE_HOOKS: hook_suite,
 }

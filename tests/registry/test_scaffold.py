@@ -74,7 +74,7 @@ def test_names_that_cannot_be_are_refused(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [*LATER, "thing"])
 def test_kinds_that_cannot_be_say_which_can(kind: str, tmp_path: Path) -> None:
-    with pytest.raises(Permanent, match="skill, provider, channel, sandbox, hook"):
+    with pytest.raises(Permanent, match="skill, provider, channel, sandbox, memory, hook"):
         write_package(kind, "word-count", tmp_path)
 
 
@@ -93,6 +93,7 @@ def test_the_recipe_of_an_image_pins_what_is_installed() -> None:
     targets = "\n".join(lines).partition(" AS skill\n")
     assert "sympozium-provider-openai==0.1.0" in targets[0]
     assert "sympozium-skill-shell==0.1.0" in targets[2]
+    assert "sympozium-memory-sqlite==0.1.0" in targets[2], "it runs in the sidecar of the memory"
     assert "sympozium-provider-openai" not in targets[2], "a sidecar needs no provider"
     assert f"#   pip wheel --no-deps --wheel-dir wheels {ROOT}/skills/shell" in lines, (
         "no index has what was installed from a folder"
