@@ -6,6 +6,7 @@ Imported where it is used: a tool server that is only started needs none of it.
 from __future__ import annotations
 
 import http.client
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -42,10 +43,14 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def ask(call: Call, url: str, headers: Mapping[str, str], *, method: str = "GET", data: bytes | None = None) -> Reply:
-    """Whatever is answered, also a refusal. Raises Unreachable, and ToolError for an answer longer than `MOST`."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects)
+def ask(
+    call: Call, url: str, headers: Mapping[str, str], *, method: str = "GET", data: bytes | None = None, authority: str = ""
+) -> Reply:
+    """Whatever is answered, also a refusal. `authority` is a file with the certificates of who may vouch for the server; without, those are the
+    system's. Raises Unreachable, and ToolError for an answer longer than `MOST`."""
     try:
+        trusted = [urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=authority))] if authority else []
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects, *trusted)
         request = urllib.request.Request(url, data=data, headers=dict(headers), method=method)
         with opener.open(request, timeout=min(TIMEOUT, max(1.0, call.remaining))) as answer:
             body = answer.read(MOST + 1)
