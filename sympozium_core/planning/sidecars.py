@@ -12,7 +12,7 @@ from sympozium_core.contracts.plan import Container, DeclaredTool, Resources, Se
 from sympozium_core.contracts.sandbox import Feature
 from sympozium_core.errors import Cause
 from sympozium_core.names import CORE_SERVERS, ENV_MEMORY_KB, MCP_SERVER, code_volume
-from sympozium_core.planning.host_access import host_access, host_faults
+from sympozium_core.planning.host_access import host_access, host_faults, host_refusals
 from sympozium_core.planning.identities import identity_faults
 from sympozium_core.planning.inputs import RunInputs, SandboxFacts, SkillSource
 from sympozium_core.planning.mandatory import parts_of
@@ -123,7 +123,7 @@ def skill_faults(inputs: RunInputs) -> list[Cause]:
         found += _missing_features(skill, inputs.sandbox)
         if skill.asked_for:
             found += memory_faults(skill, inputs)
-        found += host_faults(skill, inputs.policy, inputs.sandbox)
+        found += host_faults(skill, inputs.sandbox)
         if "identities" in inputs.sandbox.features:
             found += identity_faults(skill)
         if "secrets" in inputs.sandbox.features:
@@ -131,8 +131,12 @@ def skill_faults(inputs: RunInputs) -> list[Cause]:
     return found
 
 
-def image_faults(inputs: RunInputs) -> list[Cause]:
-    """Images that a policy does not let in."""
+def skill_refusals(inputs: RunInputs) -> list[Cause]:
+    """What of the run's skills its policy does not let it have."""
+    return [*_image_refusals(inputs), *(cause for skill in inputs.skills for cause in host_refusals(skill, inputs.policy))]
+
+
+def _image_refusals(inputs: RunInputs) -> list[Cause]:
     images = [(skill.name, (_started_by(skill, inputs.sandbox) or ("", ()))[0]) for skill in inputs.skills]
     return [
         Cause(
