@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from sympozium_core.contracts.mount_places import TAKEN, is_free
 from sympozium_core.contracts.plan import Container, DeclaredTool, Resources, SecretKey
 from sympozium_core.contracts.sandbox import Feature
 from sympozium_core.errors import Cause
-from sympozium_core.names import CORE_SERVERS, ENV_MEMORY_KB, MCP_SERVER, code_volume
+from sympozium_core.names import CORE_SERVERS, ENV_MEMORY_KB, ENV_SKILL_PACK, ENV_SKILL_TOOLS, MCP_SERVER, code_volume
 from sympozium_core.planning.host_access import host_access, host_faults, host_refusals
 from sympozium_core.planning.identities import identity_faults
 from sympozium_core.planning.inputs import RunInputs, SandboxFacts, SkillSource
@@ -40,7 +41,9 @@ def sidecar(skill: SkillSource, sandbox: SandboxFacts, instance: Mapping[str, An
     variables = declared.get("env") or []
     env = {item["name"]: item.get("value") or "" for item in variables if not item.get("valueFrom")}
     env |= {skill_variable(key): value for key, value in skill.params.items()}
-    env["SYMPOZIUM_SKILL_PACK"] = skill.name
+    env[ENV_SKILL_PACK] = skill.name
+    if image and (tools := declared.get("tools")):
+        env[ENV_SKILL_TOOLS] = json.dumps({"tools": tools}, ensure_ascii=False)
     if declared.get("mountMemory") and (most := (instance["spec"].get("memory") or {}).get("maxSizeKB")):
         env[ENV_MEMORY_KB] = str(most)
     return Container(
