@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,20 +72,21 @@ def model() -> Iterator[Model]:
 
 
 @pytest.fixture(scope="module")
-def mine(sympozium: object, operator: Operator, cluster: Layout) -> Iterator[None]:
+def mine(sympozium: object, kubeconfig: Path, cluster: Layout) -> Iterator[Operator]:
     """The control plane and the skills' sidecars are of images with a third party's packages."""
     third_party.load_all(cluster)
-    mine = (f"--image-control-plane={third_party.CONTROL_PLANE}", f"--image-skill={third_party.SKILL}")
-    operator.done("install", *mine, WAIT)
-    yield
+    chosen = (f"--image-control-plane={third_party.CONTROL_PLANE}", f"--image-skill={third_party.SKILL}")
+    operator = Operator(kubeconfig)
+    operator.done("install", *chosen, WAIT)
+    yield operator
     operator.done("install", *installed.arguments(), WAIT)
 
 
 @pytest.fixture
-def ran(mine: None, operator: Operator, here: Kubectl, model: Model) -> dict[str, Any]:
+def ran(mine: Operator, here: Kubectl, model: Model) -> dict[str, Any]:
     """What each tool has given in one run with all four skills, and at ``pod`` the pod of another that waits."""
     folder = third_party.EXAMPLES / "acme-skill-words"
-    operator.done("apply", "-f", str(folder), "-n", here.namespace)
+    mine.done("apply", "-f", str(folder), "-n", here.namespace)
     here.apply(LINES)
     runs.furnish(here, model, skills=list(SKILLS))
     here.apply(runs.run("all", "Call all."))
@@ -122,7 +124,7 @@ def test_each_serves_a_run(ran: dict[str, Any], here: Kubectl) -> None:
     assert "No module named 'acme_skill_csv'" in here.refused(*look), "its image does not have it"
 
 
-def test_the_images_have_what_was_installed_and_nothing_more(mine: None, kubectl: Kubectl) -> None:
+def test_the_images_have_what_was_installed_and_nothing_more(mine: Operator, kubectl: Kubectl) -> None:
     home = kubectl.within(HOME)
     inside = ("exec", "deployment/sympozium-controller", "--")
     listed = json.loads(home(*inside, "python3", "-P", "-m", "sympozium_core.cli.main", "plugins", "list", "-o", "json"))
