@@ -25,7 +25,7 @@ KINDS: tuple[PluginKind, ...] = (
     PluginKind("memory", names.GROUP_MEMORIES),
     PluginKind("MCP client", names.GROUP_MCP_CLIENTS, "sympozium_core.contracts.mcp:McpClient"),
     PluginKind("skill", names.GROUP_SKILLS, "sympozium_core.contracts.skill:Skill"),
-    PluginKind("harness", names.GROUP_HARNESSES),
+    PluginKind("harness", names.GROUP_HARNESSES, "sympozium_core.contracts.harness:Harness"),
     PluginKind("hook", names.GROUP_HOOKS, hook=True),
     PluginKind("bridge hook", names.GROUP_BRIDGE_HOOKS, hook=True),
 )
