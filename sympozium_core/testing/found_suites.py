@@ -8,6 +8,7 @@ import tomllib
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,16 @@ def sandbox_suite(found: Found) -> dict[str, Any]:
     return {found.title: suite, "driver": driver, "bench": bench}
 
 
+def harness_suite(found: Found) -> dict[str, Any]:
+    from sympozium_core.testing.harness import HarnessContract
+
+    harness_class, module = load_value(found.entry.value), found.entry.value.partition(":")[0].partition(".")[0]
+    fields: dict[str, Any] = {"harness_class": harness_class, "entry_point": found.entry.name}
+    if find_spec(f"{module}.testing") is not None:
+        fields["known_gaps"] = getattr(importlib.import_module(f"{module}.testing"), "KNOWN_GAPS", {})
+    return {found.title: type(found.title, (HarnessContract,), fields)}
+
+
 def hook_suite(found: Found) -> dict[str, Any]:
     from sympozium_core.testing.hook import HookContract
 
@@ -144,6 +155,7 @@ _SUITES: Mapping[str, Callable[[Found], dict[str, Any]]] = {
     names.GROUP_SKILLS: skill_suite,
     names.GROUP_PROVIDERS: provider_suite,
     names.GROUP_SANDBOXES: sandbox_suite,
+    names.GROUP_HARNESSES: harness_suite,
     names.GROUP_HOOKS: hook_suite,
     names.GROUP_BRIDGE_HOOKS: hook_suite,
 }

@@ -70,7 +70,7 @@ def test_its_image_comes_from_where_the_policies_say(inputs: Make, cluster: Sand
     given = inputs(harness=BOTH, sandbox=cluster, policy=policy("ghcr.io/acme"))
     assert agent(make_plan(given)).image
     for denied in (policy("ghcr.io/acme-other"), policy()):
-        with pytest.raises(Refused, match="does not allow image 'ghcr.io/acme/agent:1' of the instance's harness 'acme'"):
+        with pytest.raises(Refused, match=r"does not allow image 'ghcr\.io/acme/agent:1' of the instance's harness 'acme'"):
             make_plan(inputs(harness=BOTH, sandbox=cluster, policy=denied))
     mandatory = replace(given, policy=both(given.policy, [effective_policy("all", policy("registry.example.com"))]))
     with pytest.raises(Refused, match="policy all does not allow image"):
