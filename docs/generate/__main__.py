@@ -28,6 +28,7 @@ PAGES: dict[str, Callable[[], str]] = {
         "Sandbox",
         ("SandboxContext", "Availability", "PodStatus", "ContainerStatus"),
     ),
+    "harness.md": lambda: contract_page("Contract of a harness", "sympozium_core.contracts.harness", "Harness", ()),
     "skill.md": lambda: contract_page("Contract of a skill package", "sympozium_core.contracts.skill", "Skill", ()),
     "exit-codes.md": exit_codes,
     "hooks.md": hook_page,

@@ -17,6 +17,7 @@ SUITES = (
     ("Skills", "sympozium_core.testing.skill", "SkillServerContract"),
     ("Providers", "sympozium_core.testing.provider", "ProviderContract"),
     ("Sandboxes", "sympozium_core.testing.sandbox_local", "LocalSandboxContract"),
+    ("Harnesses", "sympozium_core.testing.harness", "HarnessContract"),
     ("Hooks", "sympozium_core.testing.hook", "HookContract"),
 )
 
@@ -68,7 +69,7 @@ def _signature(function: object) -> str:
 def suites_page() -> str:
     parts = [
         "A plugin is right when it passes the suite of its kind: `pytest --sympozium-conformance` in the folder of its package runs the suites of all that it "
-        "brings, with no test written. Of tool servers, skills and hooks each check below is known to fail for one that is broken in that way.",
+        "brings, with no test written. Of tool servers, skills, harnesses and hooks each check below is known to fail for one that is broken in that way.",
     ]
     for title, module, name in SUITES:
         owner = getattr(importlib.import_module(module), name)

@@ -24,7 +24,7 @@ class LimitChecks(HarnessChecks):
         self.can("limits")
         bench.offer(SERVER, ECHO)
         bench.task["limits"]["maxTurns"] = 2
-        result = bench.run(*[ONE_CALL] * 5)
+        result = bench.run(*[ONE_CALL] * 5, DONE)
         assert (result.status, result.reason) == ("error", "BudgetExceeded"), result
         assert len(bench.model.requests) == 2
 
@@ -32,7 +32,7 @@ class LimitChecks(HarnessChecks):
         self.can("limits")
         bench.offer(SERVER, ECHO)
         bench.task["limits"]["maxToolCalls"] = 2
-        result = bench.run(*[ONE_CALL] * 5)
+        result = bench.run(*[ONE_CALL] * 5, DONE)
         assert (result.status, result.reason) == ("error", "BudgetExceeded"), result
         assert len(bench.requests) == 2
 

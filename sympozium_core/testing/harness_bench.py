@@ -139,7 +139,7 @@ class HarnessBench(ProgramBench):
         """Waited for. Raises AssertionError with the program's own words."""
         self.until(
             lambda: self.root.exists(layout.RESULT) or self.processes[-1].poll() is not None,
-            f"{layout.RESULT} does not appear; the model was asked {len(self.model.requests)} times",
+            lambda: f"{layout.RESULT} does not appear; the model was asked {len(self.model.requests)} times",
             within,
         )
         assert self.root.exists(layout.RESULT), f"it ended with {self.processes[-1].poll()} and no result: {self.complaints()}"
@@ -167,12 +167,16 @@ class HarnessBench(ProgramBench):
         return "\n".join(text_of(message) for message in messages if message["role"] in roles)
 
     def until_asked(self, count: int = 1) -> None:
-        self.until(lambda: len(self.model.requests) >= count, f"the model is not asked {count} times: {self.complaints()}")
+        self.until(
+            lambda: len(self.model.requests) >= count, lambda: f"the model is not asked {count} times: {self.complaints()}"
+        )
 
     def until_requested(self, count: int = 1) -> None:
-        self.until(lambda: len(self.requests) >= count, f"there are {len(self.requests)} requests for tools, not {count}")
+        self.until(
+            lambda: len(self.requests) >= count, lambda: f"there are {len(self.requests)} requests for tools, not {count}"
+        )
 
-    def until(self, holds: Callable[[], object], otherwise: str, within: float = USUAL) -> None:
+    def until(self, holds: Callable[[], object], otherwise: str | Callable[[], str], within: float = USUAL) -> None:
         def look() -> object:
             self._carry()
             return holds()

@@ -89,7 +89,7 @@ class EndChecks(HarnessChecks):
     def test_it_leaves_no_process(self, bench: HarnessBench) -> None:
         bench.offer(SERVER, ECHO)
         bench.succeed(ONE_CALL, DONE)
-        bench.until(lambda: not bench.left_running(), f"these have outlived it: {bench.left_running()}", 2.0)
+        bench.until(lambda: not bench.left_running(), lambda: f"these have outlived it: {bench.left_running()}", 2.0)
 
     def test_it_writes_nowhere_but_in_its_places(self, bench: HarnessBench) -> None:
         bench.offer(SERVER, ECHO)

@@ -69,11 +69,11 @@ class ProgramBench:
         file = self.path / "stderr"
         return file.read_text("utf-8", "replace")[-2000:] if file.exists() else ""
 
-    def until(self, holds: Callable[[], object], otherwise: str, within: float = USUAL) -> None:
-        """Waits for what can only be looked at; raises AssertionError with `otherwise`."""
+    def until(self, holds: Callable[[], object], otherwise: str | Callable[[], str], within: float = USUAL) -> None:
+        """Waits for what can only be looked at; raises AssertionError with `otherwise`, which a function says as it is then."""
         end = time.monotonic() + min(within, self.patience)
         while not holds():
-            assert time.monotonic() < end, otherwise
+            assert time.monotonic() < end, otherwise if isinstance(otherwise, str) else otherwise()
             time.sleep(_LOOK)
 
     def ended(self, otherwise: str, within: float = USUAL) -> int:

@@ -32,7 +32,7 @@ class ServerBench(ProgramBench):
         path = f"{self.directory}/{layout.MANIFEST}"
         self.until(
             lambda: self.root.exists(path) or process.poll() is not None,
-            f"{path} does not appear; the server wrote: {self.complaints()}",
+            lambda: f"{path} does not appear; the server wrote: {self.complaints()}",
         )
         assert self.root.exists(path), f"the server ended with {process.poll()} and wrote: {self.complaints()}"
         return self.manifest()
@@ -64,7 +64,9 @@ class ServerBench(ProgramBench):
 
     def result(self, call: str, within: float = USUAL) -> ToolResult:
         path = f"{self.directory}/{layout.RESULTS}/{call}.json"
-        self.until(lambda: self.answered(call), f"there is no result of {call}; the server wrote: {self.complaints()}", within)
+        self.until(
+            lambda: self.answered(call), lambda: f"there is no result of {call}; the server wrote: {self.complaints()}", within
+        )
         return parse_tool_result(self.root.read_json(path, layout.MAX_TOOL_RESULT), path)
 
     def raw_result(self, call: str) -> dict[str, Any]:

@@ -180,7 +180,7 @@ RUNNER: dict[str, tuple[str, str]] = {
     "one-by-one": ("calls_run_at_the_same_time", "from sympozium_core.runner import toolbox as m; m.PARALLEL = 1"),
     "own-events": (
         "progress_is_of_the_protocol",
-        "from sympozium_core.runner.progress import Progress as m; m.begin_turn = lambda self, turn: self._say({'type': 'thinking'})",
+        "from sympozium_core.runner.progress import Progress as m; m.begin_turn = lambda self, turn: self._say({'type': 'thinking', 'turn': turn})",
     ),
     "silent-calls": (
         "progress_tells_of_turns_calls_and_text",

@@ -1,4 +1,4 @@
-"""The suite of harnesses passes a sound one (the template's, in `test_scaffold_harness`; the runner), and each of its checks finds one that is broken."""
+"""The suite of harnesses passes a sound one, that of the template (and the runner: `tests/runner/test_conformance.py`), and each of its checks finds one that is broken."""
 
 from __future__ import annotations
 
@@ -42,11 +42,23 @@ class RunnerSuite(Suite):
     abilities: ClassVar[frozenset[Ability]] = ALL_ABILITIES
 
 
+def template(folder: Path) -> Path:
+    """The program of a new package."""
+    folder.mkdir()
+    return next(path for path in write_package("harness", "plain", folder) if path.name == "agent.py")
+
+
+class TestTemplate(HarnessContract):
+    abilities: ClassVar[frozenset[Ability]] = frozenset({"limits"})
+
+    def new_bench(self, path: Path) -> HarnessBench:
+        return HarnessBench(path, (sys.executable, "-S", "-E", str(template(path.with_name(f"{path.name}-package")))))
+
+
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The template's."""
-    made = write_package("harness", "plain", tmp_path_factory.mktemp("template"))
-    return next(path for path in made if path.name == "agent.py").read_text()
+    return template(tmp_path_factory.mktemp("template") / "package").read_text()
 
 
 @pytest.mark.parametrize("way", PROGRAM)
