@@ -69,7 +69,7 @@ def _signature(function: object) -> str:
 def suites_page() -> str:
     parts = [
         "A plugin is right when it passes the suite of its kind: `pytest --sympozium-conformance` in the folder of its package runs the suites of all that it "
-        "brings, with no test written. Of tool servers, skills, harnesses and hooks each check below is known to fail for one that is broken in that way.",
+        "brings, with no test written. Of all kinds but providers each check below is known to fail for one that is broken in that way.",
     ]
     for title, module, name in SUITES:
         owner = getattr(importlib.import_module(module), name)
