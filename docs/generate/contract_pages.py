@@ -41,6 +41,8 @@ def contract_page(title: str, module: str, first: str, others: tuple[str, ...]) 
                 f"`{_signature(function)}`" + (" (to be implemented)" if needed else ""),
                 prose(function.__doc__),
             ]
+    for name, meaning in source_docs.of_types(home).items():
+        parts += [f"## {name}", prose(meaning)]
     for other in others:
         owner = getattr(home, other)
         own = inspect.getdoc(owner) or ""

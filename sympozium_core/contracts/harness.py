@@ -5,7 +5,7 @@ address, so a framework that takes a base URL and a key is an agent with some fo
 
 **A run that was interrupted** goes on with any harness, because what finished stays finished outside of its reach. The address answers a question that it has answered before
 from the run's journal: equal questions are those whose body is equal, so a program that begins again with the same task asks the same and is told the same. A tool call whose
-request has the id and the server of one on record gets the recorded result; one that was begun and has none is answered ``unknown``. That holds only as long as the same task
+request has the id of one on record gets the recorded result; one that was begun and has none is answered ``unknown``. That holds only as long as the same task
 makes the same requests, so no time, place or random number belongs into a question, and a call keeps the id that the model gave it. What goes beyond this is the ability ``resume``.
 """
 
@@ -18,7 +18,8 @@ Ability = Literal["native-tools", "limits", "context", "targets", "parallel-call
 """What a harness may do beyond what each does.
 
 ``native-tools``: does the tools of the server `native` itself, over files; one without is not offered any. ``limits``: ends by itself, with the reason ``BudgetExceeded``,
-at `limits.maxTurns` and `limits.maxToolCalls`; without it the model's address and the gate end the run there. ``context``: keeps the conversation within `limits.contextBytes` and
+at `limits.maxTurns` and `limits.maxToolCalls`; without it the model's address refuses the next
+question, which ends the run by the same reason, and the gate denies further calls. ``context``: keeps the conversation within `limits.contextBytes` and
 what of one tool result is in it within `limits.toolResultBytes`; without it a long run may end with ``ModelError``. ``targets``: lets the model choose among the `servers` of a tool;
 without it the first one is asked. ``parallel-calls``: calls of one answer to tool servers run at the same time. ``progress``: says what it is doing in ``output/stream-<n>.json``. ``resume``: goes on with the
 conversation in `resume`, and tells the model what is unknown and what was lost; without it a run that is interrupted begins again, as said above.

@@ -277,6 +277,8 @@ class RunPlan:
     pod: PodPlan
     harness: str = RUNNER
     """Entry point name of the program in the agent's container, or the core's own."""
+    resumes: bool = True
+    """That program goes on with the conversation of an earlier attempt; else it begins again, and is answered from the record."""
     prompt_sections: tuple[str, ...] = ()
     """What hooks add to the system prompt, in order of the plugins' names."""
     identities: tuple[Identity, ...] = ()

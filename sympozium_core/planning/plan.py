@@ -73,6 +73,7 @@ def make_plan(inputs: RunInputs) -> RunPlan:
         limits=limits_of(run, inputs.instance, inputs.policy),
         sandbox=inputs.sandbox.name,
         harness=inputs.harness.name,
+        resumes="resume" in inputs.harness.abilities,
         pod=pod,
         identities=identities,
         hooks=hook_plans(inputs, pod, _within(Resources(), inputs.policy)),

@@ -82,6 +82,8 @@ def test_what_it_cannot_do_is_not_offered_or_said(inputs: Make, cluster: Sandbox
     bare = replace(BOTH, abilities=frozenset())
     plan = make_plan(inputs(harness=bare, run={"toolPolicy": {"allow": ["read_file", "execute_command"]}}))
     assert plan.native_tools == ()
+    assert not plan.resumes
+    assert make_plan(inputs()).resumes
     assert [note for note in plan.notes if note.startswith("harness acme has no file tools of its own")]
     assert [note for note in plan.notes if "the run asks for read_file, which harness acme does not have" in note]
     assert [note for note in plan.notes if "does not shorten its conversation" in note]

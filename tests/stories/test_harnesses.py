@@ -92,7 +92,7 @@ async def test_a_program_that_begins_again_is_answered_from_the_record(
     )
     async with open_plane() as plane:
         await furnish(plane, model, harness="own-loop")
-        run = await plane.run("count")
+        run = await plane.run("count", limits={"maxTurns": 2})
         await model.until_requested(2, timeout=20)
         await _kill_the_agent(plane, run)
         go_on.set()
@@ -102,6 +102,26 @@ async def test_a_program_that_begins_again_is_answered_from_the_record(
         assert asked(model)[0] == 1
         assert results(model.requests[-1])[0].split() == ["one"]
         assert len(await plane.journal(run, "tool.requested")) == 1
+
+
+async def test_bounds_hold_for_a_program_that_knows_none(site: Path, open_plane: OpenPlane, model: OpenAIServer) -> None:
+    file = site / "sympozium_harness_own_loop" / "agent.py"
+    source = file.read_text()
+    for bound in ('self.limits.get("maxTurns", 50)', 'self.limits.get("maxToolCalls", 200)'):
+        assert bound in source
+        source = source.replace(bound, "1000")
+    file.write_text(source)
+    model.script = turns(*[Answer("", (command("echo one >> lines; cat lines"),))] * 5, Answer("Done."))
+    async with open_plane() as plane:
+        await furnish(plane, model, harness="own-loop")
+        ended = await plane.ended(await plane.run("go on", limits={"maxTurns": 2}))
+        assert (phase_of(ended), status_of(ended)["reason"]) == ("Failed", "BudgetExceeded"), status_of(ended)
+        assert "maxTurns" in status_of(ended)["message"]
+        assert len(model.requests) == 2
+        ended = await plane.ended(await plane.run("call", limits={"maxToolCalls": 2}))
+        assert phase_of(ended) == "Succeeded"
+        assert [text.count("one") for text in results(model.requests[-1])][:2] == [1, 2]
+        assert all("has made its 2 tool calls" in text for text in results(model.requests[-1])[2:])
 
 
 async def _kill_the_agent(plane: Plane, run: dict[str, object]) -> None:
