@@ -131,7 +131,8 @@ def harness_suite(found: Found) -> dict[str, Any]:
     harness_class, module = load_value(found.entry.value), found.entry.value.partition(":")[0].partition(".")[0]
     fields: dict[str, Any] = {"harness_class": harness_class, "entry_point": found.entry.name}
     if find_spec(f"{module}.testing") is not None:
-        fields["known_gaps"] = getattr(importlib.import_module(f"{module}.testing"), "KNOWN_GAPS", {})
+        said = importlib.import_module(f"{module}.testing")
+        fields |= {"known_gaps": getattr(said, "KNOWN_GAPS", {}), "command": getattr(said, "COMMAND", ())}
     return {found.title: type(found.title, (HarnessContract,), fields)}
 
 

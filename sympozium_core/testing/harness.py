@@ -4,8 +4,9 @@
         harness_class = LoopHarness
         entry_point = "loop"
 
-A program without a package has `command` and `abilities` instead. What it need not do stands in `known_gaps`, each with its reason. Needs pytest and
-jsonschema; runs on Linux.
+A program without a package has `command` and `abilities` instead. What it need not do stands in `known_gaps`, each with its reason. For
+``pytest --sympozium-conformance`` the package says that in its module `testing`: ``KNOWN_GAPS``, and ``COMMAND`` where its class knows only an image.
+Needs pytest and jsonschema; runs on Linux.
 """
 
 from __future__ import annotations
