@@ -193,6 +193,9 @@ ENV_MEMORY = "SYMPOZIUM_MEMORY"  # a sidecar's: the folder of the instance's mem
 ENV_MEMORY_KB = "SYMPOZIUM_MEMORY_KB"  # how much an instance may keep there
 ENV_SECRET = "SYMPOZIUM_SECRET"  # a sidecar's: the folder with the keys of its Secret; default where its SkillPack says
 ENV_SKILLS = "SYMPOZIUM_SKILLS"  # default /skills
+ENV_PROXY = "SYMPOZIUM_PROXY"  # a sidecar's, in a sandbox without a network: URL of an HTTP proxy to what the policy lists
+PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")  # what others call it
+NO_PROXY_VARIABLES = ("NO_PROXY", "no_proxy")
 ENV_TMP = "SYMPOZIUM_TMP"  # default /tmp
 
 # Of the sidecar that speaks MCP: its servers, as `contracts.mcp.told` has them.

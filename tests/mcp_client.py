@@ -12,7 +12,8 @@ from sympozium_skill_mcp.http import ExchangeTransport
 
 from sympozium_core.address_guard import Guard
 from sympozium_core.contracts.mcp import ExchangeAnswer, McpServer
-from sympozium_core.gateway.tool_http import Place, ToolConnections, ToolHost
+from sympozium_core.gateway.tool_host import Place, ToolHost
+from sympozium_core.gateway.tool_http import ToolConnections
 from sympozium_core.processes.addresses import look_up
 
 ARGUMENTS = {"add_numbers": {"a": 5, "b": 3}}

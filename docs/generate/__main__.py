@@ -22,6 +22,22 @@ PAGES: dict[str, Callable[[], str]] = {
         "Provider",
         ("ProviderContext", "Endpoint", "ChatRequest", "ProviderError"),
     ),
+    "channel.md": lambda: contract_page(
+        "Contract of a channel",
+        "sympozium_core.contracts.channel",
+        "Channel",
+        (
+            "ChannelContext",
+            "Abilities",
+            "InboundMessage",
+            "OutboundMessage",
+            "Reaction",
+            "Health",
+            "WebRequest",
+            "WebAnswer",
+            "ChannelError",
+        ),
+    ),
     "sandbox.md": lambda: contract_page(
         "Contract of a sandbox",
         "sympozium_core.contracts.sandbox",

@@ -16,6 +16,7 @@ SUITES = (
     ("Tool servers", "sympozium_core.testing.tool_server", "ToolServerContract"),
     ("Skills", "sympozium_core.testing.skill", "SkillServerContract"),
     ("Providers", "sympozium_core.testing.provider", "ProviderContract"),
+    ("Channels", "sympozium_core.testing.channel", "ChannelContract"),
     ("Sandboxes", "sympozium_core.testing.sandbox_local", "LocalSandboxContract"),
     ("Harnesses", "sympozium_core.testing.harness", "HarnessContract"),
     ("Hooks", "sympozium_core.testing.hook", "HookContract"),
@@ -71,7 +72,7 @@ def _signature(function: object) -> str:
 def suites_page() -> str:
     parts = [
         "A plugin is right when it passes the suite of its kind: `pytest --sympozium-conformance` in the folder of its package runs the suites of all that it "
-        "brings, with no test written. Of all kinds but providers each check below is known to fail for one that is broken in that way.",
+        "brings, with no test written. Each check below is known to fail for one that is broken in that way.",
     ]
     for title, module, name in SUITES:
         owner = getattr(importlib.import_module(module), name)

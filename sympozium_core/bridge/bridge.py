@@ -17,6 +17,7 @@ from sympozium_core.bridge.artifacts import Artifacts
 from sympozium_core.bridge.assignment import Assignment, Earlier, assignment
 from sympozium_core.bridge.control_server import ControlServer
 from sympozium_core.bridge.credentials import Credentials, Wanted, containers_with_rights
+from sympozium_core.bridge.egress_proxy import EgressProxy
 from sympozium_core.bridge.either_server import EitherServer
 from sympozium_core.bridge.exchange_endpoint import ExchangeEndpoint
 from sympozium_core.bridge.exchange_gate import ExchangeGate
@@ -94,6 +95,12 @@ async def carry_run(bus: Bus, uid: str, pod: Pod, stopping: Stopping) -> bool:
             unknown = container_name(server.name) in own_images
             servers[server.name] = EitherServer(server, volume) if unknown else ToolServer(server.name, volume)
             stack.callback(servers[server.name].close)
+        if given.plan.pod.egress and pod.model_listen == "unix":
+            proxy = EgressProxy(given.plan.pod.egress)
+            stack.push_async_callback(proxy.close)
+            for server_there in servers.values():
+                if isinstance(server_there, ToolServer):
+                    await proxy.listen(server_there.root)
         if isinstance(speaker := servers.get(MCP_SERVER), ToolServer) and given.plan.mcp:
             exchanges = ExchangeEndpoint(bus, given, ExchangeGate(given.plan.mcp, speaker.under_way.values))
             stack.push_async_callback(exchanges.close)

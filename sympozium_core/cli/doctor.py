@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from sympozium_core.cli.failures import Exit
-from sympozium_core.cli.target import add_cluster, cluster_of, reach, run_async
+from sympozium_core.cli.target import add_cluster, cluster_of, connected, run_async
 
 if TYPE_CHECKING:
     from sympozium_core.installer.doctor.findings import Finding
@@ -38,12 +38,12 @@ async def _doctor(arguments: argparse.Namespace) -> int:
     from sympozium_core.installer.installed import find_installed
 
     found = []
-    async with reach(cluster_of(arguments)) as target:
-        installed = await find_installed(target.cluster)
+    async with connected(cluster_of(arguments)) as cluster:
+        installed = await find_installed(cluster)
         if installed is None:
             raise NotFound("Sympozium is not installed on this cluster", hint="sympozium install")
         options = installed.options or Options(installed.version, released_images(installed.version))
-        async for finding in examine(Subject(target.cluster, installed, options, arguments.probe)):
+        async for finding in examine(Subject(cluster, installed, options, arguments.probe)):
             found.append(finding)
             if arguments.output == "text":
                 _print(finding)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sympozium_core.cli.failures import Exit
 from sympozium_core.cli.install_options import add_options, brought, chosen
-from sympozium_core.cli.target import add_cluster, cluster_of, reach, run_async
+from sympozium_core.cli.target import add_cluster, cluster_of, connected, run_async
 
 if TYPE_CHECKING:
     from sympozium_core.cluster.client import ClusterClient
@@ -48,11 +48,11 @@ def _bus_secret() -> str:
 async def _install(arguments: argparse.Namespace) -> int:
     from sympozium_core.installer.installed import find_installed, own_version
 
-    async with reach(cluster_of(arguments)) as target:
-        before = await find_installed(target.cluster)
+    async with connected(cluster_of(arguments)) as cluster:
+        before = await find_installed(cluster)
         if before is not None:
             _check(before, own_version())
-        return await carry_out(target.cluster, arguments, before)
+        return await carry_out(cluster, arguments, before)
 
 
 def _check(before: Installed, version: str) -> None:

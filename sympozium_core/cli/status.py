@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from sympozium_core.cli.failures import Exit
-from sympozium_core.cli.target import add_cluster, cluster_of, reach, run_async
+from sympozium_core.cli.target import add_cluster, cluster_of, connected, run_async
 
 if TYPE_CHECKING:
     from sympozium_core.installer.overview import Overview
@@ -30,11 +30,11 @@ async def _status(arguments: argparse.Namespace) -> int:
     from sympozium_core.installer.installed import find_installed
     from sympozium_core.installer.overview import look
 
-    async with reach(cluster_of(arguments)) as target:
-        installed = await find_installed(target.cluster)
+    async with connected(cluster_of(arguments)) as cluster:
+        installed = await find_installed(cluster)
         if installed is None:
             raise NotFound("Sympozium is not installed on this cluster", hint="sympozium install")
-        overview = await look(target.cluster, installed)
+        overview = await look(cluster, installed)
     if arguments.output == "table":
         _print(overview)
     else:

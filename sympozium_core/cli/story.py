@@ -19,13 +19,13 @@ from sympozium_core.resources.kinds import AGENT_RUN
 
 if TYPE_CHECKING:
     from sympozium_core.cli.live import Live
-    from sympozium_core.cluster.client import ClusterClient
+    from sympozium_core.contracts.cluster import Cluster
 
 PATIENCE = 8
 """How often in a row a server may be away while a run is watched; with the waits between, half a minute."""
 
 
-async def until_ended(cluster: ClusterClient, namespace: str, name: str) -> Mapping[str, Any]:
+async def until_ended(cluster: Cluster, namespace: str, name: str) -> Mapping[str, Any]:
     """The run at its end. Raises NotFound when it is deleted before."""
     async with aclosing(states(cluster, namespace, name)) as found:
         async for run in found:
@@ -34,7 +34,7 @@ async def until_ended(cluster: ClusterClient, namespace: str, name: str) -> Mapp
     raise AssertionError("unreachable")
 
 
-async def states(cluster: ClusterClient, namespace: str, name: str) -> AsyncGenerator[Mapping[str, Any], None]:
+async def states(cluster: Cluster, namespace: str, name: str) -> AsyncGenerator[Mapping[str, Any], None]:
     """The run as it is now and each time it changes. Raises NotFound when it is deleted, Unavailable when nobody answers any more."""
     away = Attempts(BackOff(first=0.2, longest=8.0))
     while True:
@@ -58,7 +58,7 @@ async def states(cluster: ClusterClient, namespace: str, name: str) -> AsyncGene
             await asyncio.sleep(away.failed())
 
 
-async def tell(cluster: ClusterClient, created: Mapping[str, Any], live: Live) -> None:
+async def tell(cluster: Cluster, created: Mapping[str, Any], live: Live) -> None:
     """Prints phases and Events as they come, until the run has ended."""
     metadata = created["metadata"]
     namespace = metadata["namespace"]
@@ -83,7 +83,7 @@ async def tell(cluster: ClusterClient, created: Mapping[str, Any], live: Live) -
 class Events:
     """Prints each Event of one object once."""
 
-    def __init__(self, cluster: ClusterClient, namespace: str, uid: str, live: Live) -> None:
+    def __init__(self, cluster: Cluster, namespace: str, uid: str, live: Live) -> None:
         self._cluster, self._namespace, self._live = cluster, namespace, live
         self._fields = f"involvedObject.uid={uid}"
         self._shown: set[tuple[str, int]] = set()

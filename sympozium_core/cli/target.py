@@ -7,17 +7,28 @@ import asyncio
 import json
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sympozium_core import names
 from sympozium_core.settings import EmbeddedSettings, default_context
 
 if TYPE_CHECKING:
     from sympozium_core.cluster.client import ClusterClient
+    from sympozium_core.contracts.cluster import Cluster
+    from sympozium_core.embedded.lock import DataDir
+
+SOCKET_SECONDS = 15.0
+"""How long a server that has just taken the data directory may need until it can be spoken to."""
+
+
+class Journal(Protocol):
+    def __call__(self, namespace: str, name: str, *, follow: bool, after: int = 0) -> AsyncIterator[Mapping[str, Any]]:
+        """``{"sequence", "source", "entry"}`` of a run, oldest first. Raises ApiError."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +51,7 @@ class OnCluster:
 
 @dataclass(frozen=True)
 class Target:
-    cluster: ClusterClient
+    cluster: Cluster
     namespace: str
     """The one that was asked for, else the usual one of the place."""
     embedded: bool
@@ -49,14 +60,7 @@ class Target:
     """A server was running already: what is created goes on after the command."""
     adopt: Callable[[str], None]
     """Carries out a run that was there before, where this command itself is the server."""
-
-    async def journal(self, namespace: str, name: str, *, follow: bool, after: int = 0) -> AsyncIterator[Mapping[str, Any]]:
-        """``{"sequence", "source", "entry"}`` of a run, oldest first. Raises ApiError."""
-        path = f"/apis/{names.API_VERSION}/namespaces/{namespace}/agentruns/{name}/journal"
-        lines = self.cluster.stream_lines(path, {"follow": "true" if follow else "false", "after": str(after)})
-        async with aclosing(lines) as found:
-            async for line in found:
-                yield json.loads(line)
+    journal: Journal
 
 
 def add_scope(parser: argparse.ArgumentParser, *, all_namespaces: bool = False) -> None:
@@ -115,32 +119,72 @@ def scope_of(arguments: argparse.Namespace, target: Target) -> str | None:
 
 @asynccontextmanager
 async def reach(place: Embedded | OnCluster, *, controllers: bool = False) -> AsyncIterator[Target]:
-    """Connects to the cluster; or to whoever serves the data directory; without anybody, opens and serves it for the length of the command.
+    """Connects to the cluster; or to whoever serves the data directory; without anybody, opens it for the length of the command, and others may
+    speak to the command.
 
     With `controllers`, such a short-lived holder carries out the runs that are created while it lives, and those that the command adopts;
     without, it is just the store and its API. Raises Permanent for a kubeconfig that is none.
     """
-    from sympozium_core.cluster.client import ClusterClient
-
     async with AsyncExitStack() as stack:
         if isinstance(place, OnCluster):
-            client = ClusterClient.from_kubeconfig(place.kubeconfig, place.context, warn=_warn, strict=True)
-            stack.push_async_callback(client.close)
-            yield Target(client, place.namespace or client.namespace, embedded=False, served=True, adopt=_served_anyway)
+            client = await stack.enter_async_context(connected(place))
+            namespace = place.namespace or client.namespace
+            yield Target(client, namespace, embedded=False, served=True, adopt=_served_anyway, journal=_journal_of(client))
             return
-        from sympozium_core.embedded.lock import DataDir
-
-        settings = place.settings
-        adopt: Callable[[str], None] = _served_anyway
-        holder = DataDir(settings.data_dir).holder()
-        if holder is None:
+        directory = await _claimed(place.settings)
+        if directory is not None:
             from sympozium_core.processes.embedded import serve_embedded
 
-            server = await stack.enter_async_context(serve_embedded(settings, controllers=controllers, only_new=True))
-            adopt = server.adopt
-        client = ClusterClient.over_socket(settings.api_socket, warn=_warn)
+            holding = serve_embedded(place.settings, controllers=controllers, brief=directory)
+            server = await stack.enter_async_context(holding)
+            cluster, journal = server.as_myself(_warn), server.journals.read
+            yield Target(cluster, place.namespace, embedded=True, served=False, adopt=server.adopt, journal=journal)
+            return
+        from sympozium_core.cluster.client import ClusterClient
+
+        client = ClusterClient.over_socket(place.settings.api_socket, warn=_warn)
         stack.push_async_callback(client.close)
-        yield Target(client, place.namespace, embedded=True, served=holder is not None, adopt=adopt)
+        yield Target(client, place.namespace, embedded=True, served=True, adopt=_served_anyway, journal=_journal_of(client))
+
+
+@asynccontextmanager
+async def connected(place: OnCluster) -> AsyncIterator[ClusterClient]:
+    """Raises Permanent for a kubeconfig that is none."""
+    from sympozium_core.cluster.client import ClusterClient
+
+    client = ClusterClient.from_kubeconfig(place.kubeconfig, place.context, warn=_warn, strict=True)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def _claimed(settings: EmbeddedSettings) -> DataDir | None:
+    """The data directory, held; None where somebody else holds it and can be spoken to. A server opens its socket when it is ready, and a command
+    that is over soon never does. Raises DataDirBusy where neither comes."""
+    from sympozium_core.embedded.lock import DataDir, DataDirBusy
+
+    directory, give_up = DataDir(settings.data_dir), time.monotonic() + SOCKET_SECONDS
+    while True:
+        try:
+            return directory.acquire(timeout=0)
+        except DataDirBusy:
+            if directory.socket.is_socket():
+                return None
+            if time.monotonic() > give_up:
+                raise
+        await asyncio.sleep(0.02)
+
+
+def _journal_of(client: ClusterClient) -> Journal:
+    async def journal(namespace: str, name: str, *, follow: bool, after: int = 0) -> AsyncIterator[Mapping[str, Any]]:
+        path = f"/apis/{names.API_VERSION}/namespaces/{namespace}/agentruns/{name}/journal"
+        lines = client.stream_lines(path, {"follow": "true" if follow else "false", "after": str(after)})
+        async with aclosing(lines) as found:
+            async for line in found:
+                yield json.loads(line)
+
+    return journal
 
 
 def _served_anyway(uid: str) -> None:

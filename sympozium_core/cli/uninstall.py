@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from sympozium_core.cli.failures import Exit
-from sympozium_core.cli.target import add_cluster, cluster_of, reach, run_async
+from sympozium_core.cli.target import add_cluster, cluster_of, connected, run_async
 
 TIMEOUT = 300.0
 
@@ -38,14 +38,14 @@ async def _uninstall(arguments: argparse.Namespace) -> int:
     from sympozium_core.installer.installed import find_installed
     from sympozium_core.installer.removing import Removal
 
-    async with reach(cluster_of(arguments)) as target:
-        before = await find_installed(target.cluster)
+    async with connected(cluster_of(arguments)) as cluster:
+        before = await find_installed(cluster)
         if before is not None:
             check_not_helms(before)
             if not arguments.force:
                 check_not_newer(before, "an older version may not know all that the newer one has made")
         removal = Removal(
-            target.cluster,
+            cluster,
             lambda line: print(line, flush=True),
             arguments.timeout,
             delete_data=arguments.delete_data,

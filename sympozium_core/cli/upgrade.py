@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sympozium_core.cli.install import carry_out, check_not_helms, check_not_newer
 from sympozium_core.cli.install_options import add_options
-from sympozium_core.cli.target import add_cluster, cluster_of, reach, run_async
+from sympozium_core.cli.target import add_cluster, cluster_of, connected, run_async
 
 if TYPE_CHECKING:
     from sympozium_core.installer.installed import Installed
@@ -25,10 +25,10 @@ def run(arguments: argparse.Namespace) -> int:
 async def _upgrade(arguments: argparse.Namespace) -> int:
     from sympozium_core.installer.installed import find_installed
 
-    async with reach(cluster_of(arguments)) as target:
-        before = await find_installed(target.cluster)
+    async with connected(cluster_of(arguments)) as cluster:
+        before = await find_installed(cluster)
         _check(before)
-        return await carry_out(target.cluster, arguments, before)
+        return await carry_out(cluster, arguments, before)
 
 
 def _check(before: Installed | None) -> None:

@@ -6,7 +6,7 @@ embedded REST face) and the store in `sympozium_core.embedded`. Semantics are th
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -203,7 +203,7 @@ class Cluster(Protocol):
         labels: str = "",
         fields: str = "",
         timeout: float = 0,
-    ) -> AsyncIterator[WatchEvent]:
+    ) -> AsyncGenerator[WatchEvent, None]:
         """Events after `resource_version`, in order, with bookmarks; ends after `timeout` seconds (0: when closed). Raises Gone."""
 
     async def close(self) -> None: ...

@@ -97,6 +97,7 @@ class DataDir:
         os.pwrite(file, note, 0)
         os.ftruncate(file, len(note))
         self._file = file
+        self._forget_socket()
         return self
 
     def release(self) -> None:
@@ -115,6 +116,12 @@ class DataDir:
             if file is None or _try_lock(file, fcntl.LOCK_SH):
                 return None
         return self._note()
+
+    def _forget_socket(self) -> None:
+        """One that a killed holder has left: who finds it there takes it for ours."""
+        with contextlib.suppress(FileNotFoundError):
+            if self.socket.is_socket():
+                self.socket.unlink()
 
     def _note(self) -> Holder:
         try:

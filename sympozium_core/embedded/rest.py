@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import pwd
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -23,6 +22,7 @@ from sympozium_core.cluster.status import MethodNotAllowed, status_of
 from sympozium_core.cluster.transport import MAX_BODY
 from sympozium_core.contracts.cluster import ApiError, BadRequest, NotFound, ResourceType, TooLarge, Unauthorized, User
 from sympozium_core.embedded import rest_objects, rest_watch
+from sympozium_core.embedded.local_user import local_user
 from sympozium_core.embedded.rest_request import KIND, STORE, USER, WATCHES
 from sympozium_core.embedded.store import Store
 
@@ -76,16 +76,12 @@ async def serve_unix(app: web.Application, path: Path | str) -> AsyncIterator[No
 
 
 def peer_user(request: web.Request) -> User:
-    """``local:<login>`` of the process at the other end, as the kernel names it. Raises Unauthorized for anything but a Unix socket."""
+    """The user of the process at the other end. Raises Unauthorized for anything but a Unix socket."""
     connection = request.transport.get_extra_info("socket") if request.transport else None
     if connection is None or connection.family != socket.AF_UNIX:
         raise Unauthorized("this endpoint takes requests from its Unix socket only")
     _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-    try:
-        login = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        login = str(uid)
-    return User(f"local:{login}", ("system:masters", "system:authenticated"))
+    return local_user(uid)
 
 
 def border(identify: Identify) -> Middleware:

@@ -14,7 +14,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from sympozium_core.errors import Permanent, Temporary
-from sympozium_core.gateway.tool_http import FindHost, ToolConnections
+from sympozium_core.gateway.tool_host import FindHost
+from sympozium_core.gateway.tool_http import ToolConnections
 
 AT_ONCE_OF_ONE = 24
 """Exchanges of one run, streams that stay open included."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sympozium_core.bus import subjects
 from sympozium_core.bus.calls import CallRequest, Handler, Server, serve
@@ -28,13 +28,12 @@ from sympozium_core.gateway.record import ModelRecord, Recorded
 from sympozium_core.gateway.state import RunState, RunStates
 from sympozium_core.gateway.target import ModelTarget, Providers, Resolve
 
-if TYPE_CHECKING:
-    from sympozium_core.gateway.fetch import Fetches
-
 QUEUE = "gateway"
 
 Answers = Callable[[str, bytes, float], AsyncIterator[bytes]]
 """By a run's UID, what was asked, and until when."""
+Fetch = Callable[[str, bytes, float, RunState], AsyncIterator[bytes]]
+"""As `Answers`, with the run's state, in which it is counted: `fetch.Fetches.answer`."""
 
 
 class Gateway:
@@ -46,15 +45,15 @@ class Gateway:
         resolve: Resolve,
         providers: Providers,
         clock: Clock,
-        fetches: Fetches | None = None,
+        fetch: Fetch | None = None,
         others: Mapping[str, Answers] = MappingProxyType({}),
     ) -> None:
-        """Without `fetches`, nobody answers `.req.fetch` here. `others` answer further calls, by what stands behind ``.req.``."""
+        """Without `fetch`, nobody answers `.req.fetch` here. `others` answer further calls, by what stands behind ``.req.``."""
         self._bus = bus
         self._resolve = resolve
         self._providers = providers
         self._clock = clock
-        self._fetches = fetches
+        self._fetch = fetch
         self._others = others
         self._states = RunStates(bus)
         self._servers: list[Server] = []
@@ -66,8 +65,8 @@ class Gateway:
             subjects.REPLAY: self._replay,
             subjects.ARTIFACT: self._artifact,
         }
-        if self._fetches is not None:
-            handlers[subjects.FETCH] = partial(self._fetch, self._fetches)
+        if self._fetch is not None:
+            handlers[subjects.FETCH] = partial(self._fetched, self._fetch)
         handlers |= {what: partial(_passed_on, answers) for what, answers in self._others.items()}
         for what, handler in handlers.items():
             self._servers.append(await serve(self._bus, subjects.request("*", what), handler, queue=QUEUE))
@@ -105,9 +104,9 @@ class Gateway:
     async def _artifact(self, request: CallRequest) -> AsyncIterator[bytes]:
         yield json.dumps(await artifact.keep(self._bus, subjects.uid_of(request.subject), request.data)).encode()
 
-    async def _fetch(self, fetches: Fetches, request: CallRequest) -> AsyncIterator[bytes]:
+    async def _fetched(self, fetch: Fetch, request: CallRequest) -> AsyncIterator[bytes]:
         uid = subjects.uid_of(request.subject)
-        async for item in fetches.answer(uid, request.data, request.deadline, self._states.get(uid)):
+        async for item in fetch(uid, request.data, request.deadline, self._states.get(uid)):
             yield item
 
     async def ask(self, target: ModelTarget, body: Mapping[str, Any], uid: str, deadline: float) -> AsyncGenerator[Chunk, None]:

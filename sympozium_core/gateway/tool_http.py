@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -18,6 +18,7 @@ from yarl import URL
 from sympozium_core.address_guard import AddressRefused, Guard
 from sympozium_core.errors import Permanent, SympoziumError, Temporary
 from sympozium_core.gateway.connector import GuardedConnector, LookUp, guarded_session
+from sympozium_core.gateway.tool_host import Place, ToolHost
 
 MAX_ANSWER = 32 * 1024 * 1024
 """Bytes of one answer; a stream that is longer is broken off, and whoever listens may open it again."""
@@ -30,26 +31,6 @@ _ASKED = ("accept", "content-type", "last-event-id")
 _ANSWERED = ("content-type", "retry-after")
 _OURS = "mcp-"
 """How the headers of the protocol itself begin (sessions, versions); they and those above pass, in either direction."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a server is."""
-
-    url: str
-    """Whole, with its query."""
-    guard: Guard
-    socket: str = ""
-    """Path of a Unix socket in the place of an address: of what runs beside the control plane of one machine."""
-
-
-@dataclass(frozen=True)
-class ToolHost:
-    """A server and what it is asked with."""
-
-    name: str
-    place: Place
-    headers: Mapping[str, str] = field(repr=False)
 
 
 @dataclass
@@ -193,15 +174,3 @@ def _failure(name: str, error: Exception) -> SympoziumError:
             f"a header for MCP server {name} cannot be sent", reason="ToolError", hint="no line breaks in a Secret's value"
         )
     return Temporary(f"MCP server {name} broke off the connection", reason="ToolError")
-
-
-FindHost = Callable[[str, int, str], Awaitable["RunToolHost"]]
-
-
-@dataclass(frozen=True)
-class RunToolHost:
-    """A server of a run; `attempt` and `deadline` as in `target.ModelTarget`."""
-
-    host: ToolHost
-    attempt: int
-    deadline: float

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sympozium_core import names
+from sympozium_core.contracts import pod_security
 from sympozium_core.contracts.cluster import Object, ResourceType
 from sympozium_core.installation.options import Options, Size
 
-UID = 1000
 HEALTH_PORT = 8081
 LABEL_COMPONENT = "app.kubernetes.io/component"
 LABEL_VERSION = "app.kubernetes.io/version"
@@ -75,14 +75,7 @@ def variables(values: Mapping[str, str]) -> list[Object]:
 def pod_template(options: Options, process: Process) -> Object:
     """No root, no capabilities, a read-only root; /tmp is its own and small."""
     pod: Object = {
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": UID,
-            "runAsGroup": UID,
-            "fsGroup": UID,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": pod_security.of_pod(),
         "automountServiceAccountToken": bool(process.service_account),
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": process.grace,
@@ -118,11 +111,7 @@ def _container(options: Options, process: Process) -> Object:
             "requests": {"cpu": size.cpu, "memory": size.memory, "ephemeral-storage": "64Mi"},
             "limits": {"cpu": size.cpu_limit, "memory": size.memory_limit, "ephemeral-storage": "1Gi"},
         },
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": pod_security.of_container(),
         **process.probes,
         "volumeMounts": [
             {"name": "tmp", "mountPath": "/tmp"},

@@ -14,6 +14,7 @@ CONTROL_CANCEL = "control/cancel"  # bridge -> agent: stop, write a result
 CONTROL_SKIP = "control/skip"  # preRun hook -> control plane, in the hook's own volume: why the run is to end without its agent
 EXCHANGE = "exchange.json"  # bridge -> sidecar for MCP: where it carries out HTTP exchanges
 EXCHANGE_SOCKET = "exchange.sock"  # made by the bridge: that place, for sandboxes without a network
+EGRESS_SOCKET = "egress.sock"  # made by the bridge: an HTTP proxy to what the policy lists, for sandboxes without a network
 MODEL_SOCKET = "model.sock"  # made by the bridge: the model endpoint, for sandboxes without a network
 
 # In every volume: tool servers as directories, the same on both sides of the bridge.
@@ -32,6 +33,8 @@ LEGACY_RESULT_PREFIX = "tools/exec-result-"
 
 MODEL_PORT = 4180
 """Where the agent finds the model in a network namespace of its own: ``http://127.0.0.1:4180/v1``."""
+EGRESS_PORT = 4181
+"""Where a sidecar finds its way out in a network namespace of its own: ``http://127.0.0.1:4181`` is an HTTP proxy."""
 
 # Bounds. A reader refuses what is larger without reading it.
 MAX_TASK = 4 * 1024 * 1024

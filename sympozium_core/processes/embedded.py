@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import logging
+import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,18 +19,19 @@ from sympozium_core.contracts.mcp import McpClient
 from sympozium_core.contracts.provider import Provider
 from sympozium_core.contracts.sandbox import Sandbox
 from sympozium_core.controllers.skill_packages import SkillPackages
+from sympozium_core.embedded.local_user import local_user
 from sympozium_core.embedded.lock import DataDir
-from sympozium_core.embedded.rest import make_app, serve_unix
 from sympozium_core.embedded.store import Store
+from sympozium_core.processes.api_socket import api_socket, api_socket_later
 from sympozium_core.processes.directory import Directory
-from sympozium_core.processes.journal_route import journal_route
+from sympozium_core.processes.journal_reading import JournalReader
 from sympozium_core.processes.plugins import load_hooks, make_directory
 from sympozium_core.processes.rights import SingleUser
 from sympozium_core.processes.sandboxes import SandboxChoice
 from sympozium_core.registry.drivers import Drivers
 from sympozium_core.registry.record import Record
 from sympozium_core.registry.relay import Relay
-from sympozium_core.resources import kinds
+from sympozium_core.resources import kinds, load
 from sympozium_core.settings import EmbeddedSettings
 from sympozium_core.sidecar.interpreter import python_command
 
@@ -37,8 +39,6 @@ if TYPE_CHECKING:
     from sympozium_core.embedded.bus.local import EmbeddedBus
 
 Adopt = Callable[[str], None]
-
-log = logging.getLogger(__name__)
 
 CONTROLLER = User(f"{CONTROL_PLANE}controller", ("system:masters",))
 COMMANDS = {
@@ -51,26 +51,34 @@ COMMANDS = {
 class EmbeddedServer:
     """What a caller in the same process may ask of it."""
 
+    store: Store
     cluster: Cluster
     """As the controller."""
+    journals: JournalReader
     sandbox: SandboxChoice
     adopt: Adopt
-    """Carries out a run that was there before; for servers with `only_new`."""
+    """Carries out a run that was there before; for a server that is `brief`."""
+
+    def as_myself(self, warn: Callable[[str], None]) -> Cluster:
+        """What this process would see and do over the socket. `warn` gets the warnings of admission."""
+        return self.store.as_user(local_user(os.geteuid()), warn)
 
 
 @asynccontextmanager
 async def serve_embedded(
-    settings: EmbeddedSettings, *, controllers: bool, only_new: bool = False
+    settings: EmbeddedSettings, *, controllers: bool, brief: DataDir | None = None
 ) -> AsyncIterator[EmbeddedServer]:
     """Holds the data directory and serves it; without `controllers`, objects can be read and written but no run goes on.
 
-    `only_new` is for a command that will be gone soon: it leaves the runs that it finds to a server that stays.
-    Raises DataDirBusy when another process holds the directory.
+    `brief` is the directory, held already by a command that will be gone soon: it leaves the runs that it finds to a server that stays, and opens
+    its socket when there is time. Raises DataDirBusy when another process holds the directory.
     """
     async with AsyncExitStack() as stack:
-        stack.enter_context(DataDir(settings.data_dir))
+        stack.enter_context(brief or DataDir(settings.data_dir))
         record = Record.in_directory(settings.data_dir)
         choice = SandboxChoice(Drivers(names.GROUP_SANDBOXES, Sandbox, record=record), settings.sandbox)
+        if controllers:
+            stack.push_async_callback(choice.ahead())
         store = await Store.open(settings.data_dir / "store.db", kinds=kinds.ALL)
         stack.push_async_callback(store.close)
         relay = load_hooks(record)
@@ -78,15 +86,18 @@ async def serve_embedded(
         directory = make_directory(cluster, record, choice.facts, relay, COMMANDS)
         store.use_admission(Reviewer(directory, SingleUser()))
         bus = LazyBus(settings, stack)
+        journals = JournalReader(cluster, bus.open)
         adopt: Adopt = _nothing
+        begun = asyncio.Event()
         if controllers:
             base = _Base(await bus.open(), cluster, directory, relay, choice, record)
-            adopt = await _carry_out(settings, stack, base, only_new=only_new)
+            adopt = await _carry_out(settings, stack, base, begun=begun, only_new=brief is not None)
         else:
             await SkillPackages(cluster, directory.skills).publish()
-        app = make_app(store, routes=[journal_route(cluster, bus.open)])
-        await stack.enter_async_context(serve_unix(app, settings.api_socket))
-        yield EmbeddedServer(cluster, choice, adopt)
+        place = settings.api_socket
+        face = api_socket_later(store, journals, place, begun) if brief else api_socket(store, journals, place)
+        await stack.enter_async_context(face)
+        yield EmbeddedServer(store, cluster, journals, choice, adopt)
 
 
 @dataclass(frozen=True)
@@ -101,7 +112,12 @@ class _Base:
     record: Record
 
 
-async def _carry_out(settings: EmbeddedSettings, stack: AsyncExitStack, base: _Base, *, only_new: bool) -> Adopt:
+async def _carry_out(
+    settings: EmbeddedSettings, stack: AsyncExitStack, base: _Base, *, begun: asyncio.Event, only_new: bool
+) -> Adopt:
+    for kind in (kinds.SYMPOZIUM_INSTANCE, kinds.SYMPOZIUM_POLICY, kinds.AGENT_RUN, kinds.SKILL_PACK):
+        load.prepare(kind)
+        await asyncio.sleep(0)  # the sandbox is being chosen meanwhile, in steps
     from sympozium_core.controllers.agentrun.plans import Plans
     from sympozium_core.processes.pods import MEMORY, LocalPods
     from sympozium_core.processes.runs import Parts, carry_out_runs
@@ -133,6 +149,7 @@ async def _carry_out(settings: EmbeddedSettings, stack: AsyncExitStack, base: _B
         settings=settings.controller,
         tool_host=tools,
         only_new=only_new,
+        pod_changed=lambda pod: begun.set(),
     )
     return await stack.enter_async_context(carry_out_runs(parts))
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +31,15 @@ from sympozium_core.planning.fetching import server_guard
 from sympozium_core.planning.limits import lowered
 from sympozium_core.planning.reach import Reach, reach_of
 from sympozium_core.processes.addresses import look_up
+from sympozium_core.processes.outside import Outside, import_http
 from sympozium_core.processes.secrets import secret_values
-from sympozium_core.processes.tool_hosts import LocalServers, McpClients, Serving, ToolHosts
+from sympozium_core.processes.tool_hosts import LocalServers, Serving, ToolHosts
 from sympozium_core.reconcile.cache import View
 from sympozium_core.reconcile.informer import Informer
 from sympozium_core.registry.drivers import Drivers
 
 UNUSED = 3600.0
 """Seconds after which connections to private addresses that no run has asked for are given up; longer than a model's answer takes."""
-LOOK_UPS = 16
-"""Names of pages that are looked up at the same time."""
 BEHIND = 3.0
 """Seconds for which a run that is not known here, or not to be that far, is waited for."""
 
@@ -66,31 +63,19 @@ async def answer_models(
     cluster: Cluster, bus: Bus, plans: Plans, runs: Informer, asked: Asked, clock: Clock
 ) -> AsyncIterator[None]:
     """Answers what runs ask of a gateway, until left."""
-    from sympozium_core.gateway.discovery import Discovery
-    from sympozium_core.gateway.exchange import Exchanges
-    from sympozium_core.gateway.fetch import Fetches
-    from sympozium_core.gateway.fetcher import Fetcher
-    from sympozium_core.gateway.tool_http import ToolConnections
-
     targets = Targets(cluster, runs, plans)
     providers = OpenProviders(asked)
-    threads = ThreadPoolExecutor(LOOK_UPS, "look-up")
-    fetcher = Fetcher(partial(look_up, executor=threads), "listed" if asked.on_this_machine else "never")
-    fetches = Fetches(targets.fetching, fetcher)
     hosts = ToolHosts(cluster, targets, asked.local_servers, on_this_machine=asked.on_this_machine)
-    connections = ToolConnections(partial(look_up, executor=threads))
-    exchanges = Exchanges(hosts.of_run, connections)
-    discovery = Discovery(hosts.of_server, McpClients(asked.mcp_clients).get, connections)
-    others = {subjects.EXCHANGE: exchanges.answer, subjects.DISCOVER: discovery.answer}
-    gateway = Gateway(bus, targets.resolve, providers, clock, fetches, others)
+    outside = Outside(targets.fetching, hosts, asked.mcp_clients, "listed" if asked.on_this_machine else "never")
+    others = {subjects.EXCHANGE: outside.exchange, subjects.DISCOVER: outside.discover}
+    gateway = Gateway(bus, targets.resolve, providers, clock, outside.fetch, others)
     await gateway.start()
     try:
         yield
     finally:
         await gateway.close()
-        await connections.close()
+        await outside.close()
         await providers.close()
-        threads.shutdown(wait=False, cancel_futures=True)
 
 
 class OpenProviders:
@@ -106,6 +91,7 @@ class OpenProviders:
 
     async def get(self, name: str, private: tuple[str, ...]) -> Provider:
         """Raises UnknownDriver, PluginBroken or what the driver's `open` raises; a failed open is tried again next time."""
+        await import_http()
         group = self._groups.get(private)
         if group is None:
             await self._forget_unused()

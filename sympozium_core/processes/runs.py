@@ -112,6 +112,8 @@ class Parts:
     """Of a machine that keeps the memories of instances itself."""
     only_new: bool = False
     """Leave the runs that are there already alone, but for those that are adopted."""
+    pod_changed: Callable[[str], None] = lambda pod: None
+    """Told of each pod that has started, or changed since."""
 
 
 @asynccontextmanager
@@ -133,7 +135,7 @@ async def carry_out_runs(parts: Parts) -> AsyncIterator[Adopt]:
         supervisor.add("events", events.run)
         await stack.enter_async_context(supervisor.running())
         stack.push_async_callback(events.close)
-        wake = _Wake(runs)
+        wake = _Wake(runs, parts.pod_changed)
         facts = await parts.directory.sandbox()
         network = _network(parts, informers, instances, runs, wake) if parts.on_cluster is not None else None
         if parts.on_cluster is not None:
@@ -297,12 +299,13 @@ def _run_of(approval: Mapping[str, Any]) -> list[Key]:
 class _Wake:
     """Finds the run that a message or a pod belongs to, and has it looked at."""
 
-    def __init__(self, runs: Informer) -> None:
-        self._runs = runs
+    def __init__(self, runs: Informer, pod_changed: Callable[[str], None]) -> None:
+        self._runs, self._pod_changed = runs, pod_changed
         self.controller: Controller | None = None
         self.warm: WarmPods | None = None
 
     def pod(self, pod: str) -> None:
+        self._pod_changed(pod)
         if self.warm is not None and pod in self.warm.pods:
             self.warm.look_at(pod)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from sympozium_core.contracts.sandbox import ALL_PROMISES, Availability, Sandbox
 from sympozium_core.errors import Permanent, SympoziumError
@@ -27,6 +28,13 @@ class SandboxChoice:
     async def facts(self) -> SandboxFacts:
         name, driver = await self.choose()
         return facts_of(name, driver)
+
+    def ahead(self) -> Callable[[], Awaitable[object]]:
+        """Begins to choose: what is tried takes a while, in other processes. Whoever asks for the choice is told of what goes wrong; await what this
+        returns before the loop ends.
+        """
+        choosing = asyncio.gather(self.choose(), return_exceptions=True)
+        return lambda: asyncio.wait({choosing})
 
     async def choose(self) -> tuple[str, Sandbox]:
         """Raises Permanent that says of each installed driver why it is not usable."""

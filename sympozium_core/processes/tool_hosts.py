@@ -12,7 +12,7 @@ from sympozium_core.address_guard import Guard
 from sympozium_core.contracts.cluster import Cluster, NotFound
 from sympozium_core.contracts.mcp import McpClient, McpServer
 from sympozium_core.errors import Permanent, Temporary
-from sympozium_core.gateway.tool_http import Place, RunToolHost, ToolHost
+from sympozium_core.gateway.tool_host import Place, RunToolHost, ToolHost
 from sympozium_core.planning.fetching import server_guard
 from sympozium_core.planning.mcp import server_of, service_url
 from sympozium_core.processes.secrets import secret_values
@@ -49,7 +49,7 @@ class ToolHosts:
         self._cluster, self._servings, self._local, self._on_this_machine = cluster, servings, local, on_this_machine
 
     async def of_run(self, uid: str, attempt: int, name: str) -> RunToolHost:
-        """A `tool_http.FindHost`."""
+        """A `tool_host.FindHost`."""
         found = await self._servings.serving(uid, attempt, name)
         host = await self._host(found.server, found.private)
         return RunToolHost(host, found.attempt, found.deadline)

@@ -23,7 +23,7 @@ from sympozium_core.contracts.mcp import McpClient
 from sympozium_core.contracts.plan import digest
 from sympozium_core.controllers.mcpserver.host import Deployed
 from sympozium_core.errors import Temporary
-from sympozium_core.gateway.tool_http import Place
+from sympozium_core.gateway.tool_host import Place
 from sympozium_core.planning.mcp import path_of
 from sympozium_core.processes.secrets import secret_values
 from sympozium_core.processes.tool_hosts import McpClients

@@ -20,7 +20,7 @@ class PluginKind:
 
 KINDS: tuple[PluginKind, ...] = (
     PluginKind("provider", names.GROUP_PROVIDERS, "sympozium_core.contracts.provider:Provider"),
-    PluginKind("channel", names.GROUP_CHANNELS),
+    PluginKind("channel", names.GROUP_CHANNELS, "sympozium_core.contracts.channel:Channel"),
     PluginKind("sandbox", names.GROUP_SANDBOXES, "sympozium_core.contracts.sandbox:Sandbox"),
     PluginKind("memory", names.GROUP_MEMORIES),
     PluginKind("MCP client", names.GROUP_MCP_CLIENTS, "sympozium_core.contracts.mcp:McpClient"),

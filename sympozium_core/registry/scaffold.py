@@ -13,8 +13,8 @@ from string import Template
 from sympozium_core.errors import Permanent
 from sympozium_core.names import CORE_SERVERS
 
-KINDS = ("skill", "provider", "sandbox", "harness", "hook")
-LATER = ("channel", "memory")
+KINDS = ("skill", "provider", "channel", "sandbox", "harness", "hook")
+LATER = ("memory",)
 """Kinds whose contracts are not part of this version."""
 LONGEST = 24
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")

@@ -93,6 +93,11 @@ def model_of(kind: ResourceType) -> type[Resource]:
     return found
 
 
+def prepare(kind: ResourceType) -> None:
+    """Builds the validator of one of our kinds, which takes some ten milliseconds and is otherwise done when the first object is read."""
+    model_of(kind).model_rebuild()
+
+
 def _examine(obj: Any) -> tuple[ResourceType | None, Object, list[str], list[Cause], Any, Mapping[Path, Path]]:
     if not isinstance(obj, dict):
         return (

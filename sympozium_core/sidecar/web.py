@@ -1,4 +1,5 @@
-"""One HTTP request of a tool, bounded in time and size. No proxy, and no redirect: what is sent along goes to the address that was given and to no other.
+"""One HTTP request of a tool, bounded in time and size. No redirect, and no proxy but that of a sandbox without a network: what is sent along goes to
+the address that was given and to no other.
 
 Imported where it is used: a tool server that is only started needs none of it.
 """
@@ -6,12 +7,14 @@ Imported where it is used: a tool server that is only started needs none of it.
 from __future__ import annotations
 
 import http.client
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sympozium_core.names import ENV_PROXY
 from sympozium_core.sidecar.calls import Call
 from sympozium_core.sidecar.definition import ToolError
 
@@ -44,7 +47,9 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 def ask(call: Call, url: str, headers: Mapping[str, str], *, method: str = "GET", data: bytes | None = None) -> Reply:
     """Whatever is answered, also a refusal. Raises Unreachable, and ToolError for an answer longer than `MOST`."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects)
+    proxy = os.environ.get(ENV_PROXY)
+    way = urllib.request.ProxyHandler(dict.fromkeys(("http", "https"), proxy) if proxy else {})
+    opener = urllib.request.build_opener(way, _NoRedirects)
     try:
         request = urllib.request.Request(url, data=data, headers=dict(headers), method=method)
         with opener.open(request, timeout=min(TIMEOUT, max(1.0, call.remaining))) as answer:
@@ -55,6 +60,8 @@ def ask(call: Call, url: str, headers: Mapping[str, str], *, method: str = "GET"
             body, status, found = error.read(MOST_OF_A_REFUSAL), error.code, error.headers
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise Unreachable(str(getattr(error, "reason", None) or error)) from error
+    if proxy and found.get("proxy-status", "").startswith("sympozium;"):
+        raise Unreachable(body.decode("utf-8", "replace").strip())
     if len(body) > MOST:
         raise ToolError(f"the answer is longer than {MOST >> 20} MiB; ask for less")
     return Reply(status, {name.lower(): value for name, value in found.items()}, body)

@@ -176,6 +176,13 @@ class Plane:
         # Their times are whole seconds; the embedded store numbers what it writes.
         return sorted(found, key=lambda event: int(event["metadata"]["resourceVersion"]))
 
+    async def told(self, run: Object, reason: str, number: int = 1, *, within: float = WITHIN) -> list[str]:
+        """Messages of the Events of this reason, of which there are to be so many: they are written behind what they tell of."""
+        async with asyncio.timeout(within):
+            while len(found := await self.events(run, reason)) < number:  # noqa: ASYNC110 - only a list can tell
+                await asyncio.sleep(0.02)
+        return [event["message"] for event in found]
+
 
 @asynccontextmanager
 async def in_process(settings: EmbeddedSettings) -> AsyncIterator[Plane]:

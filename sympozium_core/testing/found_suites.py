@@ -22,7 +22,7 @@ from sympozium_core.resources.skill_calls import LACKS, PLACE, AskedCall, SkillC
 
 UNSAID = f"nothing in {PLACE} says which call does that"
 SERVER = "testing:Server"
-"""Below a provider's package: the strict server of its wire."""
+"""Below the package of a provider or a channel: the strict server of its wire."""
 
 
 @dataclass(frozen=True)
@@ -101,15 +101,29 @@ def server_fields(calls: SkillCalls) -> dict[str, Any]:
 def provider_suite(found: Found) -> dict[str, Any]:
     from sympozium_core.testing.provider import ProviderContract
 
-    package = found.entry.value.partition(":")[0].partition(".")[0]
-    try:
-        module = importlib.import_module(f"{package}.testing")
-    except ModuleNotFoundError as error:
-        hint = f"write {package}/{SERVER.replace(':', '.py with a class ')}: a subclass of sympozium_core.testing.servers.host.StrictServer"
-        raise ImportError(f"it brings no strict server of its wire; {hint}") from error
+    module = _testing(found, "sympozium_core.testing.servers.host.StrictServer")
     fields = {"provider_class": load_value(found.entry.value), "server_class": module.Server}
     fields["known_gaps"] = getattr(module, "KNOWN_GAPS", {})
     return {found.title: type(found.title, (ProviderContract,), fields)}
+
+
+def channel_suite(found: Found) -> dict[str, Any]:
+    from sympozium_core.testing.channel import ChannelContract
+
+    module = _testing(found, "sympozium_core.testing.servers.chat.ChatServer")
+    fields = {"channel_class": load_value(found.entry.value), "server_class": module.Server}
+    fields["known_gaps"] = getattr(module, "KNOWN_GAPS", {})
+    return {found.title: type(found.title, (ChannelContract,), fields)}
+
+
+def _testing(found: Found, server: str) -> Any:
+    """The module of a package in which its strict server is."""
+    package = found.entry.value.partition(":")[0].partition(".")[0]
+    try:
+        return importlib.import_module(f"{package}.testing")
+    except ModuleNotFoundError as error:
+        hint = f"write {package}/{SERVER.replace(':', '.py with a class ')}: a subclass of {server}"
+        raise ImportError(f"it brings no strict server of its wire; {hint}") from error
 
 
 def sandbox_suite(found: Found) -> dict[str, Any]:
@@ -155,6 +169,7 @@ def _no_suite(found: Found) -> dict[str, Any]:
 _SUITES: Mapping[str, Callable[[Found], dict[str, Any]]] = {
     names.GROUP_SKILLS: skill_suite,
     names.GROUP_PROVIDERS: provider_suite,
+    names.GROUP_CHANNELS: channel_suite,
     names.GROUP_SANDBOXES: sandbox_suite,
     names.GROUP_HARNESSES: harness_suite,
     names.GROUP_HOOKS: hook_suite,

@@ -30,8 +30,10 @@ class FailureChecks:
     async def test_missing_key_names_where_it_was_looked_for(self, case: ProviderCase) -> None:
         if not case.provider.needs_credentials:
             pytest.skip("this provider needs no key")
-        error = await case.failure(endpoint=case.endpoint_with(credentials={}))
+        error = await case.failure(endpoint=case.endpoint_with(credentials={"another": "key"}))
         assert error.failure == "auth"
+        assert case.provider.credential_keys[0] in error.message
+        assert not case.server.requests, "the server was asked without a key"
 
     async def test_key_that_cannot_be_one(self, case: ProviderCase) -> None:
         if not case.server.credential_key:

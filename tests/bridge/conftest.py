@@ -153,7 +153,9 @@ class World:
         self.gateway = await self.new_gateway()
 
     async def new_gateway(self) -> Gateway:
-        gateway = Gateway(self.bus, self._resolve, Providers(self.provider), SystemClock(), self.fetches)
+        gateway = Gateway(
+            self.bus, self._resolve, Providers(self.provider), SystemClock(), self.fetches.answer if self.fetches else None
+        )
         await gateway.start()
         return gateway
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import yaml
 
 KEY, MODEL = "test-key-0123456789abcdef", "practice"
 
@@ -33,6 +35,28 @@ def test_a_run_that_waits_is_left_to_a_server_and_loses_no_attempt(ready: Any) -
     finally:
         server.terminate()
         server.communicate(timeout=30)
+
+
+def test_commands_at_the_same_moment_wait_for_each_other(alone: Any) -> None:
+    """None of them opens a socket, and all want the directory."""
+    manifest = yaml.safe_dump(alone.instance())
+    processes = [alone.start("apply", "-f", "-", stdin=subprocess.PIPE) for _ in range(2)]
+    processes += [alone.start("get", "instances", stdin=subprocess.PIPE) for _ in range(3)]
+    for process in processes:
+        _, errors = process.communicate(manifest, timeout=30)
+        assert process.returncode == 0, errors
+    assert alone("get", "instances", "-o", "name").out == "sympoziuminstance.sympozium.ai/helper\n"
+
+
+def test_a_command_that_carries_out_a_run_can_be_spoken_to(ready: Any) -> None:
+    process = ready.start("run", "slow", "--instance", "helper", "--name", "long")
+    try:
+        ready.until(process.stdout, "turn 1")
+        assert ready("runs", "show", "long", "-o", "json").json["status"]["phase"] == "Running"
+        ready("runs", "cancel", "long")
+        assert "Cancelled" in process.communicate(timeout=30)[0]
+    finally:
+        process.kill()
 
 
 def test_following_a_run_carries_it_out(ready: Any) -> None:

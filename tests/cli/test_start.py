@@ -66,3 +66,7 @@ def test_listing_plugins_imports_none_of_them(tmp_path: Path) -> None:
     modules = loaded(tmp_path, "plugins", "list")
     assert not {name for name in modules if name.startswith(("sympozium_provider", "sympozium_sandbox", "sympozium_skill"))}
     assert not modules & {"pydantic", "aiohttp", "kubernetes", "litellm"}
+
+
+def test_a_command_without_a_server_speaks_no_http(tmp_path: Path) -> None:
+    assert not loaded(tmp_path, "get", "instances") & {"aiohttp", "kubernetes", "litellm"}

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -76,6 +77,14 @@ def test_the_lock_goes_with_a_killed_process(tmp_path: Path) -> None:
         assert data.holder() is None
         with data:
             assert data.held
+
+
+def test_the_socket_of_a_killed_holder_is_not_taken_for_ours(tmp_path: Path) -> None:
+    data = DataDir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(data.socket))
+    with data:
+        assert not data.socket.exists()
 
 
 def test_probes_do_not_keep_a_holder_out(tmp_path: Path) -> None:

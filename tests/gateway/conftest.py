@@ -75,7 +75,7 @@ class Side:
         self.fetches: Fetches | None = None
 
     async def gateway(self) -> Gateway:
-        gateway = Gateway(self.bus, self._resolve, self, SystemClock(), self.fetches)
+        gateway = Gateway(self.bus, self._resolve, self, SystemClock(), self.fetches.answer if self.fetches else None)
         await gateway.start()
         self.gateways.append(gateway)
         return gateway

@@ -15,7 +15,8 @@ from sympozium_core.address_guard import Guard
 from sympozium_core.errors import Permanent, SympoziumError, Temporary
 from sympozium_core.gateway import tool_http
 from sympozium_core.gateway.exchange import AT_ONCE_OF_ONE, Exchanges
-from sympozium_core.gateway.tool_http import Place, RunToolHost, ToolConnections, ToolHost, address
+from sympozium_core.gateway.tool_host import Place, RunToolHost, ToolHost
+from sympozium_core.gateway.tool_http import ToolConnections, address
 from tests.gateway.web import Server, answer
 
 HERE = Guard(loopback="open")

@@ -74,7 +74,7 @@ def test_names_that_cannot_be_are_refused(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [*LATER, "thing"])
 def test_kinds_that_cannot_be_say_which_can(kind: str, tmp_path: Path) -> None:
-    with pytest.raises(Permanent, match="skill, provider, sandbox, harness, hook"):
+    with pytest.raises(Permanent, match="skill, provider, channel, sandbox, harness, hook"):
         write_package(kind, "word-count", tmp_path)
 
 

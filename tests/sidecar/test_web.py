@@ -20,6 +20,9 @@ from sympozium_core.sidecar.definition import ToolError
 class _Server(http.server.BaseHTTPRequestHandler):
     seen: list[tuple[str, str, bytes]]
 
+    def do_CONNECT(self) -> None:
+        self.send_error(403)
+
     def do_POST(self) -> None:
         self.do_GET()
 
@@ -27,8 +30,13 @@ class _Server(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.seen.append((self.path, self.headers.get("Authorization", ""), body))
         found = {"/there": (200, b"here"), "/refused": (403, b"no"), "/long": (200, b"x" * (web.MOST + 1))}
-        status, answer = found.get(self.path, (302, b""))
+        path = self.path.removeprefix("http://repo.example.com")
+        status, answer = found.get(path, (302, b""))
+        if self.path.startswith("http://other"):
+            status, answer = 403, b"the policy of this run does not list it\n"
         self.send_response(status)
+        if self.path.startswith("http://other"):
+            self.send_header("Proxy-Status", "sympozium; error=http_request_denied")
         if status == 302:
             self.send_header("Location", "/there")
         self.send_header("Content-Length", str(len(answer)))
@@ -76,6 +84,18 @@ def test_answers_and_refusals_come_back_and_redirects_are_not_followed(
     seen = server.RequestHandlerClass.seen  # type: ignore[attr-defined]
     assert [path for path, _, _ in seen] == ["/there", "/refused", "/elsewhere"], "the token has gone nowhere else"
     assert seen[0] == ("/there", "Bearer secret", b"body")
+
+
+def test_the_proxy_of_a_sandbox_is_used_and_its_own_refusals_are_no_answers(
+    server: http.server.ThreadingHTTPServer, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYMPOZIUM_PROXY", f"http://127.0.0.1:{server.server_port}")
+    assert web.ask(call, "http://repo.example.com/there", {}).body == b"here"
+    assert server.RequestHandlerClass.seen[0][0] == "http://repo.example.com/there"  # type: ignore[attr-defined]
+    with pytest.raises(web.Unreachable, match="the policy of this run does not list it"):
+        web.ask(call, "http://other.example.com/", {})
+    with pytest.raises(web.Unreachable, match="403"):
+        web.ask(call, "https://repo.example.com/", {})
 
 
 def test_what_is_too_long_or_nowhere_is_said(server: http.server.ThreadingHTTPServer, call: Call) -> None:

@@ -122,7 +122,7 @@ async def test_nobody_decides(open_plane: OpenPlane, model: OpenAIServer, action
         assert says in told(model)
         with pytest.raises(Forbidden, match="comes too late"):
             await decide(plane, approval, "Approved")
-        assert await plane.events(run, "ApprovalTimeout")
+        assert await plane.told(run, "ApprovalTimeout")
 
 
 async def test_a_run_whose_time_is_over_while_it_waits_says_so(open_plane: OpenPlane, model: OpenAIServer) -> None:

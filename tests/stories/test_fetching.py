@@ -55,8 +55,8 @@ async def test_what_is_listed_no_longer_is_not_fetched_any_more(
         assert first.splitlines()[-1] == "The answer is 42."
         assert "may fetch nothing" in second if now is None else "does not list the path" in second
         assert [seen.target for seen in site.asked] == ["/docs/a"]
-        (event,) = await plane.events(run, "PolicyTightened")
-        assert ("nothing may be fetched" if now is None else "fewer pages may be fetched") in event["message"]
+        (message,) = await plane.told(run, "PolicyTightened")
+        assert ("nothing may be fetched" if now is None else "fewer pages may be fetched") in message
 
 
 @pytest.mark.parametrize("sandbox", ["bubblewrap"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import time
@@ -46,14 +45,6 @@ def told(run: dict[str, Any]) -> list[tuple[Any, ...]]:
 def condition(run: dict[str, Any], type: str) -> dict[str, Any]:
     found = [each for each in status_of(run).get("conditions") or () if each["type"] == type]
     return found[0] if found else {}
-
-
-async def event(plane: Plane, run: dict[str, Any], reason: str, number: int = 1) -> list[str]:
-    """Messages of the Events of this reason, of which there are to be so many: they are written behind what they tell of."""
-    async with asyncio.timeout(10):
-        while len(found := await plane.events(run, reason)) < number:  # noqa: ASYNC110 - only a list can tell
-            await asyncio.sleep(0.02)
-    return [each["message"] for each in found]
 
 
 async def test_hooks_share_the_workspace_in_their_order(plane: Plane, model: OpenAIServer, data_dir: Path) -> None:
@@ -178,7 +169,7 @@ async def test_a_hook_that_fails_ends_the_run(
     assert states == ["Failed", "Skipped", "Succeeded"], status["hooks"]
     if code is not None:
         assert status["hooks"][0]["exitCode"] == code
-    assert (await event(plane, run, "HookFailed"))[0].startswith(f"preRun hook 'fetch' {message}")
+    assert (await plane.told(run, "HookFailed"))[0].startswith(f"preRun hook 'fetch' {message}")
     await leftovers.gone(ended, data_dir)
 
 
@@ -272,7 +263,7 @@ async def test_a_failed_hook_after_the_agent_changes_nothing(plane: Plane, model
     assert (failed["status"], failed["reason"]) == ("True", "ToolError")
     assert failed["message"] == "hook 'report' ended with exit code 2: no route"
     assert [each[2] for each in told(ended)] == ["Failed", "Failed", "Succeeded"]
-    assert len(await event(plane, run, "HookFailed", 2)) == 2
+    assert len(await plane.told(run, "HookFailed", 2)) == 2
 
 
 async def test_a_retry_of_the_agent_repeats_no_hook(plane: Plane, model: OpenAIServer, data_dir: Path) -> None:
@@ -311,7 +302,7 @@ async def test_the_instances_hooks_and_the_runs_own(plane: Plane, model: OpenAIS
         await plane.run("go")
     ended = await plane.ended(await plane.run("go", lifecycle={"preRun": [hook("own", "true")]}))
     assert told(ended) == [("preRun", "own", "Succeeded", 0)]
-    assert any("their images are not used: example.com/hook:1" in each for each in await event(plane, ended, "NotProvided", 2))
+    assert any("their images are not used: example.com/hook:1" in each for each in await plane.told(ended, "NotProvided", 2))
 
 
 async def test_what_cannot_be_is_refused_at_once(plane: Plane) -> None:
@@ -350,7 +341,7 @@ async def test_sympozium_run_shows_hooks(plane: Plane, model: OpenAIServer, data
     assert code == 0
     assert "hook   preRun fetch succeeded" in out, out
     assert "hook   postRun report failed: ended with exit code 1: no" in out
-    await event(plane, await plane.client.get(kinds.AGENT_RUN, plane.namespace, "shown"), "HookFailed")
+    await plane.told(await plane.client.get(kinds.AGENT_RUN, plane.namespace, "shown"), "HookFailed")
     code, out, _ = await sympozium("describe", "run", "shown", data_dir=data_dir)
     assert code == 0
     for text in ("hooks:", "name: report", "state: Failed", "PostRunFailed", "HookFailed"):

@@ -180,7 +180,7 @@ async def test_a_skill_that_does_not_come_up(install: Install, open_plane: OpenP
         assert (await plane.journal(ended, "started"))[-1]["missing"] == ["formal"]
         ready = next(each for each in status_of(ended)["conditions"] if each["type"] == "ToolsReady")
         assert ready["status"] == "False"
-        assert any("no such database" in event["message"] for event in await plane.events(ended, "Restarted"))
+        assert any("no such database" in message for message in await plane.told(ended, "Restarted"))
 
 
 async def test_a_broken_hook_takes_nothing_down(install: Install, open_plane: OpenPlane, model: OpenAIServer) -> None:
@@ -197,4 +197,4 @@ async def test_a_broken_hook_takes_nothing_down(install: Install, open_plane: Op
         await furnish(plane, model)
         ended = await plane.ended(await plane.run("anything"))
         assert phase_of(ended) == "Succeeded"
-        assert any("broken as can be" in event["message"] for event in await plane.events(ended, "PluginFailed"))
+        assert any("broken as can be" in message for message in await plane.told(ended, "PluginFailed"))

@@ -37,7 +37,7 @@ async def test_first_come_first_served(open_plane: OpenPlane, model: OpenAIServe
         assert [status_of(run)["reason"] for run in ended] == ["Completed"] * 4
         started = [status_of(run)["startedAtSeconds"] for run in ended]
         assert started == sorted(started), "in order of creation, those of one second too"
-        assert all([await plane.events(run, "Queued") for run in ended])
+        assert all([await plane.told(run, "Queued") for run in ended])
         assert all("queuePosition" not in status_of(run) for run in ended)
 
 

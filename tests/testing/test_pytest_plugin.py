@@ -90,6 +90,7 @@ def test_without_the_option_nothing_of_it_is_there(package: Path, tmp_path: Path
     [
         ({}, "is not installed, or brings no plugin"),
         ({"sympozium.providers": {"good": "acme_good"}}, "brings no strict server of its wire"),
+        ({"sympozium.channels": {"good": "acme_good"}}, "brings no strict server of its wire"),
         ({"sympozium.hooks": {"good": "acme_gone"}}, "No module named 'acme_gone'"),
     ],
 )
@@ -101,11 +102,11 @@ def test_what_cannot_be_tested_says_why(package: Path, tmp_path: Path, entries: 
 
 
 def test_a_kind_without_a_suite_is_said_and_the_others_are_tested(package: Path, tmp_path: Path) -> None:
-    entries = {"sympozium.hooks": {"good": "acme_good"}, "sympozium.channels": {"good": "acme_good"}}
+    entries = {"sympozium.hooks": {"good": "acme_good"}, "sympozium.memories": {"good": "acme_good"}}
     write_package(tmp_path / "site", "acme-hooks", {"acme_good": GOOD}, entries)
     done = run(package, tmp_path / "site", "--sympozium-conformance", "-rs")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "plugins of the kind channel have no suite in this version" in done.stdout
+    assert "plugins of the kind memory have no suite in this version" in done.stdout
 
 
 def test_it_is_run_in_a_packages_folder(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import sympozium_sandbox_process
 from sympozium_sandbox_bubblewrap.driver import BubblewrapSandbox
 
 import sympozium_core
-from sympozium_core.contracts.plan import Container, PodPlan
+from sympozium_core.contracts.plan import Container, EgressRule, PodPlan
 from sympozium_core.testing.sandbox_bench import Bench, agent, container
 
 _BRIDGE = """
@@ -150,3 +150,40 @@ async def test_an_ordinary_user_needs_no_rights(foreign: Path) -> None:
     )  # fmt: skip
     output, _ = await process.communicate()
     assert process.returncode == 0, output.decode()
+
+
+_PROXY = """
+import socket
+server = socket.socket(socket.AF_UNIX)
+server.bind("skill-one/egress.sock")
+server.listen()
+while True:
+    client, _ = server.accept()
+    client.sendall(client.recv(100).upper())
+    client.close()
+"""
+_GO_OUT = """
+import os, socket, sys
+from urllib.parse import urlsplit
+place = urlsplit(os.environ.get("SYMPOZIUM_PROXY") or "http://127.0.0.1:4181")
+out = socket.create_connection((place.hostname, place.port), 5)
+out.sendall(b"hello ")
+sys.stderr.write(out.makefile().read() + os.environ["https_proxy"] + " " + os.environ["NO_PROXY"])
+sys.exit(1)
+"""
+
+
+@pytest.mark.parametrize("open_to", [(EgressRule("repo.example.com", ("192.0.2.1/32",), 443),), ()])
+async def test_sidecars_have_a_way_out_where_the_plan_opens_any(bench: Bench, open_to: tuple[EgressRule, ...]) -> None:
+    parts = (
+        container("bridge", _python(_PROXY)),
+        container("agent", _python("import time; time.sleep(60)")),
+        container("skill-one", _python(_GO_OUT)),
+    )
+    pod_id = await bench.start(PodPlan(parts, egress=open_to))
+    status = await bench.until(pod_id, lambda status: status.containers["skill-one"].state == "ended")
+    said = status.containers["skill-one"].message
+    if open_to:
+        assert said == "HELLO http://127.0.0.1:4181 127.0.0.1,localhost"
+    else:
+        assert "ConnectionRefusedError" in said

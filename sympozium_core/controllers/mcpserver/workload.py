@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sympozium_core import names
+from sympozium_core.contracts import pod_security
 from sympozium_core.contracts.builtin_kinds import DEPLOYMENT, NETWORK_POLICY, SERVICE
 from sympozium_core.contracts.cluster import Object, ResourceType
 from sympozium_core.contracts.plan import digest
@@ -20,7 +21,6 @@ from sympozium_core.reconcile.cache import View
 from sympozium_core.reconcile.owner import owner_reference
 from sympozium_core.resources.kinds import MCP_SERVER
 
-UID = 1000
 PIPES = "/pipes"
 START = 'while [ ! -p /pipes/in ]; do sleep 0.1; done; exec "$@" </pipes/in >/pipes/out'
 """Waits for the adapter, whose pipes they are; the server takes the shell's place."""
@@ -28,11 +28,6 @@ _GATEWAY = {"app.kubernetes.io/name": "sympozium", "app.kubernetes.io/component"
 _RESOURCES: Mapping[str, Any] = {
     "requests": {"cpu": "50m", "memory": "64Mi", "ephemeral-storage": "16Mi"},
     "limits": {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "1Gi"},
-}
-_RESTRICTED: Mapping[str, Any] = {
-    "allowPrivilegeEscalation": False,
-    "readOnlyRootFilesystem": True,
-    "capabilities": {"drop": ["ALL"]},
 }
 
 
@@ -114,14 +109,7 @@ def _pod(server: View, adapter: Adapter) -> Object:
     pod: Object = {
         "automountServiceAccountToken": bool(account),
         "enableServiceLinks": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": UID,
-            "runAsGroup": UID,
-            "fsGroup": UID,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": pod_security.of_pod(),
         "containers": [_server(server)],
         "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "512Mi"}}],
     }
@@ -145,7 +133,7 @@ def _server(server: View) -> Object:
         "env": [{"name": name, "value": value.replace("$", "$$")} for name, value in env.items()],
         "envFrom": [{"secretRef": {"name": each["name"]}} for each in deployment.get("secretRefs") or []],
         "resources": deployment.get("resources") or dict(_RESOURCES),
-        "securityContext": dict(_RESTRICTED),
+        "securityContext": pod_security.of_container(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
     }
@@ -173,7 +161,7 @@ def _adapter(server: View, adapter: Adapter) -> Object:
         "env": [{"name": "HOME", "value": "/tmp"}, {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"}],
         "workingDir": "/tmp",
         "resources": dict(_RESOURCES),
-        "securityContext": dict(_RESTRICTED),
+        "securityContext": pod_security.of_container(),
         "volumeMounts": [{"name": "adapter-tmp", "mountPath": "/tmp"}, {"name": "pipes", "mountPath": PIPES}],
         **_listening(server),
     }

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 
 from sympozium_core import names
+from sympozium_core.contracts import pod_security
 from sympozium_core.contracts.builtin_kinds import NAMESPACE, NETWORK_POLICY, POD
 from sympozium_core.contracts.cluster import Forbidden, Object
 from sympozium_core.errors import Permanent
 from sympozium_core.installation.namespace import POD_SECURITY
-from sympozium_core.installation.parts import UID
 from sympozium_core.installer import diagnosis
 from sympozium_core.installer.doctor.findings import Subject
 
@@ -67,18 +67,14 @@ async def _start(subject: Subject, home: str, name: str, arguments: list[str]) -
         "image": subject.options.images.runner,
         "imagePullPolicy": subject.options.images.pull_policy,
         "command": ["python3", "-c", *arguments],
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": pod_security.of_container(),
         "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "1", "memory": "128Mi"}},
     }
     spec = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": 1,
-        "securityContext": {"runAsNonRoot": True, "runAsUser": UID, "seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": pod_security.of_pod(),
         "containers": [container],
     }
     pod = {"metadata": {"name": name, "namespace": home, "labels": {"probe": name}}, "spec": spec}

@@ -16,7 +16,7 @@ from sympozium_sandbox_process.slots import ContainerSpec
 
 from sympozium_core import names
 from sympozium_core.contracts.plan import Container
-from sympozium_core.contracts.sandbox import ALL_PROMISES, Availability, Promise, SandboxContext
+from sympozium_core.contracts.sandbox import ALL_PROMISES, Availability, Feature, Promise, SandboxContext
 from sympozium_core.errors import Permanent
 from sympozium_core.ipc import layout
 from sympozium_sandbox_bubblewrap import trial
@@ -32,13 +32,16 @@ class BubblewrapSandbox(LocalSandbox):
     """Needs no root and no daemon: bwrap and a kernel that lets ordinary users make namespaces."""
 
     promises: ClassVar[frozenset[Promise]] = ALL_PROMISES
+    features: ClassVar[frozenset[Feature]] = LocalSandbox.features | {"egress"}
 
     def __init__(self) -> None:
         super().__init__()
         self._host: Host | None = None
+        self._machine: trial.Machine | None = None
 
     async def check(self) -> Availability:
-        return await trial.check()
+        found, self._machine = await trial.check()
+        return found
 
     async def open(self, context: SandboxContext) -> None:
         program = shutil.which("bwrap")
@@ -46,7 +49,8 @@ class BubblewrapSandbox(LocalSandbox):
             raise Permanent("the program bwrap is not installed", hint="apt install bubblewrap, or use another sandbox")
         await super().open(context)
         try:
-            self._host = await trial.describe(program, context.data_dir.resolve(), _private(context))
+            found = self._machine or await trial.machine(program)
+            self._host = trial.describe(found, context.data_dir.resolve(), _private(context))
         except OSError as error:
             await self.close()
             raise from_os_error(f"use the sandbox's data directory {context.data_dir}", error) from error
@@ -57,18 +61,15 @@ class BubblewrapSandbox(LocalSandbox):
         if self._host is None:
             raise Permanent("the sandbox is not open")
         own = {"PATH": f"{Path(sys.executable).parent}:{_PATH}", "TMPDIR": "/tmp", "HOME": "/tmp"}
+        if container.role == "skill" and files.egress:
+            own |= dict.fromkeys((names.ENV_PROXY, *names.PROXY_VARIABLES), f"http://127.0.0.1:{layout.EGRESS_PORT}")
+            own |= dict.fromkeys(names.NO_PROXY_VARIABLES, "127.0.0.1,localhost")
         spec = self.plain_spec(files, pod_id, container, own, cwd=files.root)
         command = [*container.command, *container.args]
         if container.role == "agent":
-            command = [
-                sys.executable,
-                "-I",
-                "-S",
-                _RELAY,
-                str(layout.MODEL_PORT),
-                f"/ipc/{layout.MODEL_SOCKET}",
-                *command,
-            ]
+            command = _behind_relay(layout.MODEL_PORT, layout.MODEL_SOCKET, command)
+        elif container.role == "skill" and files.egress:
+            command = _behind_relay(layout.EGRESS_PORT, layout.EGRESS_SOCKET, command)
         view = View(
             ipc=files.volumes / container.name,
             tmp=files.tmp / container.name,
@@ -85,6 +86,11 @@ class BubblewrapSandbox(LocalSandbox):
             descriptors[str(_SECCOMP)] = str(self._host.seccomp)
         line = command_line(self._host, command, options=_OPTIONS, seccomp=_SECCOMP if self._host.seccomp is not None else None)
         return {**spec, "argv": line, "wrapped": True, "files": descriptors}
+
+
+def _behind_relay(port: int, socket: str, command: list[str]) -> list[str]:
+    """With a port in the container's network namespace that leads to a socket in its volume."""
+    return [sys.executable, "-I", "-S", _RELAY, str(port), f"/ipc/{socket}", *command]
 
 
 def _programs(host: Host, container: Container) -> tuple[Path, ...]:

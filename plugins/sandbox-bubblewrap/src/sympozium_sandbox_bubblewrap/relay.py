@@ -1,4 +1,5 @@
-"""The agent's way to the model: a port on the loopback of a network namespace that has nothing else, pumped to a Unix socket.
+"""A container's way to the bridge, for models and for what its policy lists: a port on the loopback of a network namespace that has nothing else,
+pumped to a Unix socket.
 
 Run as ``python -I -S relay.py <port> <socket> <command…>``. It listens before it starts the command, passes signals on to it, and ends as the
 command ends. It is on the way of every start, so until the command runs it uses built-in modules alone: `socket`, `signal` and `typing` cost 10 ms.

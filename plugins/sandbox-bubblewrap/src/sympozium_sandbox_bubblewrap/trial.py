@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from sympozium_core.contracts.sandbox import Availability
@@ -37,26 +38,41 @@ _SYSCTLS = (
 _SECONDS = 5.0
 
 
-async def check() -> Availability:
+@dataclass(frozen=True)
+class Machine:
+    """What bubblewrap is here, and what a container needs to see of this machine."""
+
+    program: str
+    knows: frozenset[str]
+    shown: tuple[Path, ...]
+
+
+async def check() -> tuple[Availability, Machine | None]:
+    """Whether it works, and what was found out on the way."""
     if not sys.platform.startswith("linux"):
-        return Availability(False, f"bubblewrap needs Linux namespaces, and this is {sys.platform}; use Linux")
+        return Availability(False, f"bubblewrap needs Linux namespaces, and this is {sys.platform}; use Linux"), None
     program = shutil.which("bwrap")
     if program is None:
-        return Availability(False, f"the program bwrap is not installed; {_INSTALL}")
+        return Availability(False, f"the program bwrap is not installed; {_INSTALL}"), None
     with tempfile.TemporaryDirectory(prefix="sympozium-trial-") as name:
         try:
-            host = await describe(program, Path(name))
-            code, said = await _trial(host, Path(name))
+            found = await machine(program)
+            code, said = await _trial(describe(found, Path(name)), Path(name))
         except OSError as error:
-            return Availability(False, f"{program} cannot be tried: {error.strerror}")
+            return Availability(False, f"{program} cannot be tried: {error.strerror}"), None
     if code == 0 and said.strip() == str(UID):
-        return Availability(True, f"{program} gives each container namespaces, an empty root and no network")
-    return Availability(False, explain(program, said))
+        return Availability(True, f"{program} gives each container namespaces, an empty root and no network"), found
+    return Availability(False, explain(program, said)), None
 
 
-async def describe(program: str, data_dir: Path, hidden: Sequence[Path] = ()) -> Host:
-    """What this machine offers. Writes the stubs of /etc below `data_dir`; raises OSError."""
+async def machine(program: str) -> Machine:
+    """Raises OSError."""
     _, text = await _output([program, "--help"])
+    return Machine(program, frozenset(re.findall(r"--[a-z-]+", text)), tuple(folders()))
+
+
+def describe(found: Machine, data_dir: Path, hidden: Sequence[Path] = ()) -> Host:
+    """What every container is given. Writes the stubs of /etc below `data_dir`; raises OSError."""
     etc, empty = data_dir / ".etc", data_dir / ".empty"
     write_etc(etc)
     empty.mkdir(mode=0o500, exist_ok=True)
@@ -65,9 +81,9 @@ async def describe(program: str, data_dir: Path, hidden: Sequence[Path] = ()) ->
     if filtered is not None and program_text is not None:
         filtered.write_bytes(program_text)
     return Host(
-        program=program,
-        knows=frozenset(re.findall(r"--[a-z-]+", text)),
-        shown=tuple(folders()),
+        program=found.program,
+        knows=found.knows,
+        shown=found.shown,
         hidden=tuple(hidden),
         etc=etc,
         empty=empty,

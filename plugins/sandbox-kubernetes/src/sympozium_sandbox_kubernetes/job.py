@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from sympozium_core import names
+from sympozium_core.contracts import pod_security
 from sympozium_core.contracts.builtin_kinds import JOB
 from sympozium_core.contracts.cluster import Object
 from sympozium_core.contracts.plan import PodPlan
-from sympozium_sandbox_kubernetes import containers, network, placement, security, volumes
+from sympozium_sandbox_kubernetes import containers, network, placement, volumes
 from sympozium_sandbox_kubernetes.checks import check_plan, check_pod_id
 from sympozium_sandbox_kubernetes.network import Bus
 from sympozium_sandbox_kubernetes.settings import Settings
@@ -47,7 +48,7 @@ def _pod(pod_id: str, plan: PodPlan, bus: Bus, settings: Settings) -> Object:
         "serviceAccountName": plan.account or "default",
         "automountServiceAccountToken": False,
         "shareProcessNamespace": False,
-        "securityContext": security.of_pod(),
+        "securityContext": pod_security.of_pod(),
         **network.rendered(plan, bus),
         **placement.rendered(plan),
         **containers.rendered(pod_id, plan, bus, settings),

@@ -114,6 +114,7 @@ class LocalSandbox(Sandbox):
 
         def make() -> list[ContainerSpec]:
             files.make(plan, earlier)
+            files.egress = bool(plan.egress)
             if any(each.memory for each in plan.containers):
                 files.memory = self._memory_folder(plan)
                 files.memory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -50,6 +50,8 @@ class PodFiles:
         """One folder a container that has a Secret, with a file for each of its keys."""
         self.memory: Path | None = None
         """That of the pod's instance, which stays behind; None for a pod without."""
+        self.egress = False
+        """Whether the plan opens any destination."""
         self.logs = self.root / "logs"
         self.state = self.root / "state.json"
         """What became of each container; its existence says that the pod has been started."""

@@ -9,7 +9,7 @@ import shlex
 import shutil
 from pathlib import Path
 
-from sympozium_core.names import ENV_TMP
+from sympozium_core.names import ENV_SECRET, ENV_TMP, NO_PROXY_VARIABLES, PROXY_VARIABLES
 from sympozium_core.sidecar.calls import Call
 from sympozium_core.sidecar.command import Command, run_command
 from sympozium_core.sidecar.definition import ToolError
@@ -32,18 +32,16 @@ _FIXED = {
     "advice.detachedHead": "false",
     "core.quotePath": "false",
 }
+_CLOSED = "The network of this run does not reach it: its policy has to list the host in networkPolicy.allowedEgress."
+_KEPT = ("PATH", "LANG", "SSL_CERT_FILE", ENV_SECRET, *PROXY_VARIABLES, *NO_PROXY_VARIABLES)
 _HINTS = (
+    ("CONNECT tunnel failed", _CLOSED),
+    ("from proxy after CONNECT", _CLOSED),
     ("Authentication failed", "The token is not accepted: whoever runs this agent has to renew it."),
     ("403", "The token may not do that with this repository."),
     ("not found", "The repository or branch does not exist, or the token may not see it."),
-    (
-        "Could not resolve host",
-        "The network of this run does not reach it: its policy has to list the host in networkPolicy.allowedEgress.",
-    ),
-    (
-        "Failed to connect",
-        "The network of this run does not reach it: its policy has to list the host in networkPolicy.allowedEgress.",
-    ),
+    ("Could not resolve host", _CLOSED),
+    ("Failed to connect", _CLOSED),
     ("non-fast-forward", "Somebody has pushed to that branch meanwhile: use another branch name."),
     ("[rejected]", "Somebody has pushed to that branch meanwhile: use another branch name."),
     ("protected branch", "That branch is protected: push another one and open a pull request."),
@@ -98,9 +96,7 @@ class Git:
 
     def _environment(self) -> dict[str, str]:
         temporary = os.environ.get(ENV_TMP) or "/tmp"
-        kept = {
-            name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "SSL_CERT_FILE", "SYMPOZIUM_SECRET")
-        }
+        kept = {name: value for name, value in os.environ.items() if name in _KEPT}
         who = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in AUTHOR.items()}
         alone = {
             "GIT_CONFIG_NOSYSTEM": "1",

@@ -7,6 +7,7 @@ import shutil
 from typing import Annotated
 
 from sympozium_core.ipc.legacy import LegacyRequest, LegacyResult
+from sympozium_core.names import NO_PROXY_VARIABLES, PROXY_VARIABLES
 from sympozium_core.sidecar.calls import Call, Outcome
 from sympozium_core.sidecar.command import Command, run_command
 from sympozium_core.sidecar.declared import outcome_of_command
@@ -16,9 +17,9 @@ from sympozium_skill_shell.paths import WORKSPACE, Paths
 
 TIMEOUT, LONGEST = 30, 120
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-KEPT = ("LANG", "LC_ALL", "TZ", "SYMPOZIUM_POD")
+KEPT = ("LANG", "LC_ALL", "TZ", "SYMPOZIUM_POD", *PROXY_VARIABLES, *NO_PROXY_VARIABLES)
 """Variables that a command gets from the server's own environment, besides the skill's parameters: SYMPOZIUM_POD marks every process of a
-pod for the sweep after a crash."""
+pod for the sweep after a crash, and a sandbox without a network says where the way out is."""
 
 _paths = Paths()
 _shell = shutil.which("bash") or shutil.which("sh") or "/bin/sh"
