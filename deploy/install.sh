@@ -13,6 +13,7 @@ set -eu
 
 CORE=sympozium-core
 PLUGINS="
+sympozium-memory-sqlite
 sympozium-provider-azure-openai
 sympozium-provider-lm-studio
 sympozium-provider-ollama

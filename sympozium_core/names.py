@@ -191,6 +191,7 @@ ENV_IPC = "SYMPOZIUM_IPC"  # default /ipc
 ENV_WORKSPACE = "SYMPOZIUM_WORKSPACE"  # default /workspace
 ENV_MEMORY = "SYMPOZIUM_MEMORY"  # a sidecar's: the folder of the instance's memory; default /memory
 ENV_MEMORY_KB = "SYMPOZIUM_MEMORY_KB"  # how much an instance may keep there
+ENV_MEMORY_BACKEND = "SYMPOZIUM_MEMORY_BACKEND"  # of the memory's own sidecar: NAME=MODULE:CLASS of what keeps the notes
 ENV_SECRET = "SYMPOZIUM_SECRET"  # a sidecar's: the folder with the keys of its Secret; default where its SkillPack says
 ENV_SKILLS = "SYMPOZIUM_SKILLS"  # default /skills
 ENV_PROXY = "SYMPOZIUM_PROXY"  # a sidecar's, in a sandbox without a network: URL of an HTTP proxy to what the policy lists

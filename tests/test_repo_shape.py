@@ -16,6 +16,7 @@ from tests.kubernetes.parts import PARTS
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"providers": "provider", "channels": "channel", "skills": "skill"}
+PLURALS = {"memory": "memories", "sandbox": "sandboxes"}
 CORE = sorted((ROOT / "sympozium_core").rglob("*.py"))
 PACKAGES = sorted(setup.parent for folder in (*FOLDERS, "plugins") for setup in (ROOT / folder).glob("*/setup.cfg"))
 SOURCES = [*CORE, *(file for package in PACKAGES for file in sorted((package / "src").rglob("*.py")))]
@@ -87,8 +88,8 @@ class TestPackage:
         assert config["metadata"]["name"] == f"sympozium-{words}"
         imported = f"sympozium_{words.replace('-', '_')}"
         assert [folder.name for folder in (package / "src").iterdir() if not folder.name.endswith(".egg-info")] == [imported]
-        group = f"sympozium.{words.partition('-')[0]}" + ("es" if words.startswith("sandbox") else "s")
-        assert package.name.removeprefix("sandbox-") in config["options.entry_points"][group]
+        word, _, name = words.partition("-")
+        assert name in config["options.entry_points"][f"sympozium.{PLURALS.get(word, f'{word}s')}"]
 
     def test_it_has_the_files_of_every_package(self, package: Path) -> None:
         for name in ("README.md", "pyproject.toml", "setup.cfg", "tests"):

@@ -45,6 +45,9 @@ PAGES: dict[str, Callable[[], str]] = {
         ("SandboxContext", "Availability", "PodStatus", "ContainerStatus"),
     ),
     "harness.md": lambda: contract_page("Contract of a harness", "sympozium_core.contracts.harness", "Harness", ()),
+    "memory.md": lambda: contract_page(
+        "Contract of a memory backend", "sympozium_core.contracts.memory", "Memory", ("Place", "Note", "Full", "Unavailable")
+    ),
     "skill.md": lambda: contract_page("Contract of a skill package", "sympozium_core.contracts.skill", "Skill", ()),
     "exit-codes.md": exit_codes,
     "hooks.md": hook_page,

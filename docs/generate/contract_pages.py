@@ -18,6 +18,7 @@ SUITES = (
     ("Providers", "sympozium_core.testing.provider", "ProviderContract"),
     ("Channels", "sympozium_core.testing.channel", "ChannelContract"),
     ("Sandboxes", "sympozium_core.testing.sandbox_local", "LocalSandboxContract"),
+    ("Memory backends", "sympozium_core.testing.memory", "MemoryContract"),
     ("Harnesses", "sympozium_core.testing.harness", "HarnessContract"),
     ("Hooks", "sympozium_core.testing.hook", "HookContract"),
 )

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from sympozium_core.contracts.cluster import User
 from sympozium_core.errors import Cause
-from sympozium_core.planning.inputs import HarnessSource, SandboxFacts
+from sympozium_core.planning.inputs import HarnessSource, MemoryBackend, SandboxFacts
 from sympozium_core.planning.policy import EffectivePolicy
 
 
@@ -41,6 +41,9 @@ class Lookup(Protocol):
 
     async def skill_pack(self, namespace: str, name: str) -> Mapping[str, Any] | None:
         """As a SkillPack in the namespace or the system's, or as an installed package (then without a namespace)."""
+
+    def memory_backend(self, name: str) -> MemoryBackend:
+        """Of that name, or why there is none."""
 
     def hooks(self, run: Mapping[str, Any], instance: Mapping[str, Any]) -> list[Cause]:
         """What the plugins have against the run."""

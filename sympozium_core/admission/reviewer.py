@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sympozium_core.admission import agentrun, instance, mcpserver, rights, skillpack, toolapproval, urls
@@ -82,7 +83,7 @@ class Reviewer:
             return Verdict(causes=tuple(causes))
         warnings = [*loaded.warnings, *not_yet(review.kind.kind, normal["spec"], sandbox.features)]
         if review.kind == SYMPOZIUM_INSTANCE:
-            warnings += await instance.warnings(self._lookup, review.namespace or "", normal)
+            warnings += await instance.warnings(self._lookup, review.namespace or "", normal, _normal_before(review))
         return Verdict(object=review.object, warnings=tuple(warnings))
 
     async def _may_refer(self, review: Review, loaded: load.Loaded[Any], new: References) -> list[Cause]:
@@ -106,7 +107,13 @@ class Reviewer:
 
 def _before(review: Review) -> References:
     """Of the object as it was. One that cannot be read any more counts for nothing: all of the new one's references are new."""
+    before = _normal_before(review)
+    return references(review.kind, before["spec"]) if before is not None else References()
+
+
+def _normal_before(review: Review) -> Mapping[str, Any] | None:
+    """The object as it was; None for a new one, and for one that cannot be read any more."""
     try:
-        return references(review.kind, load.normalise(review.old_object)["spec"])
+        return load.normalise(review.old_object) if review.operation == "UPDATE" else None
     except Invalid:
-        return References()
+        return None

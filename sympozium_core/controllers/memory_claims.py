@@ -1,8 +1,8 @@
 """The volume that an instance's memory lives on: the PersistentVolumeClaim ``<instance>-memory``, made where it is missing.
 
 The instance owns it: whoever deletes an instance deletes its memory, as with everything that Kubernetes makes for an object. A claim that somebody
-else has made under that name is used as it is, and outlives the instance. Memory is an SQLite database, whose locks are not to be relied on
-over a network file system (https://www.sqlite.org/howtocorrupt.html, section 2.1), so a claim on one is refused.
+else has made under that name is used as it is, and outlives the instance. Whatever backend keeps the notes relies on locks, which are not
+to be relied on over a network file system (https://www.sqlite.org/howtocorrupt.html, section 2.1), so a claim on one is refused.
 """
 
 from __future__ import annotations
@@ -158,8 +158,8 @@ def _default(classes: Iterable[Object]) -> Object | None:
 
 def _refusal(claim: str, storage_class: Object, kind: str, *, exists: bool) -> str:
     return (
-        f"claim {claim} {'is' if exists else 'would be'} on StorageClass {metadata(storage_class)['name']!r}, which is {kind}: SQLite's "
-        "locks do not hold on a network file system, and the memory would be damaged. Make the claim yourself on a class of block or local volumes"
+        f"claim {claim} {'is' if exists else 'would be'} on StorageClass {metadata(storage_class)['name']!r}, which is {kind}: the "
+        "locks that a memory relies on do not hold on a network file system, and it would be damaged. Make the claim yourself on a class of block or local volumes"
     )
 
 

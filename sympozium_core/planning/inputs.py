@@ -13,6 +13,21 @@ from sympozium_core.planning.policy import EffectivePolicy
 
 
 @dataclass(frozen=True)
+class MemoryBackend:
+    """What is to keep an instance's notes: an installed package's, or the reason why there is none."""
+
+    name: str
+    value: str = ""
+    """Of its entry point: ``module:Class``."""
+    problem: str = ""
+    hint: str = ""
+
+    @property
+    def module(self) -> str:
+        return self.value.partition(":")[0]
+
+
+@dataclass(frozen=True)
 class SkillSource:
     """A skill that a run attaches, found as a SkillPack resource or an installed package."""
 
@@ -28,8 +43,16 @@ class SkillSource:
     """SHA-256 of the archive that the module is in, where that image does not have it."""
     problem: str = ""
     """Why the module can be had neither way."""
+    backend: MemoryBackend | None = None
+    """Of the skill that serves the memory of a run which has one."""
     asked_for: bool = True
     """False for one that every run has, or every run of its instance."""
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """What its tool server imports, as far as that is not for every skill: its own module, and that of the backend."""
+        backend = self.backend.module if self.backend is not None else ""
+        return tuple(module for module in (self.module, backend) if module)
 
     @property
     def sidecar(self) -> Mapping[str, Any]:

@@ -12,6 +12,9 @@ from sympozium_core.planning.inputs import RunInputs, SkillSource
 
 MEMORY_SKILL = "memory"
 """Serves the memory of every instance that has one."""
+BACKEND_FIELD = "spec.memory.backend"
+DEFAULT_BACKEND = "sqlite"
+"""Keeps the notes of an instance that names no backend."""
 TOOLS = ("memory_search", "memory_store", "memory_list")
 _NO_PLACE = ("NetworkFileSystem", "NoStorageClass", "ClaimRefused", "VolumeLost")
 """Reasons of the condition MemoryReady with which a pod would wait for its volume for ever."""
@@ -21,6 +24,11 @@ def wants_memory(instance: Mapping[str, Any]) -> bool:
     """Whether the instance, in either spelling, has a memory that outlives its runs."""
     memory = instance["spec"].get("memory")
     return isinstance(memory, Mapping) and memory.get("enabled") is not False
+
+
+def backend_of(instance: Mapping[str, Any]) -> str:
+    """Name of the backend that keeps the notes of an instance which has a memory."""
+    return str(instance["spec"]["memory"].get("backend") or DEFAULT_BACKEND)
 
 
 def memory_claim(instance: str) -> str:
@@ -57,6 +65,20 @@ def memory_faults(skill: SkillSource, inputs: RunInputs) -> list[Cause]:
     if problem := memory_problem(inputs):
         return [Cause("spec.skills", f"{what}, and {problem}", "give the memory a place, or use an instance without")]
     return []
+
+
+def backend_faults(inputs: RunInputs) -> list[Cause]:
+    """Why the backend that the instance names cannot keep its notes."""
+    skill = next((skill for skill in inputs.skills if skill.name == MEMORY_SKILL), None)
+    if skill is None or skill.backend is None:
+        return []
+    name, backend = inputs.run["spec"]["instanceRef"], skill.backend
+    if backend.problem:
+        return [Cause(BACKEND_FIELD, f"the memory of instance {name!r}: {backend.problem}", backend.hint)]
+    if inputs.sandbox.on_this_machine or skill.module or not inputs.instance["spec"]["memory"].get("backend"):
+        return []
+    what = f"instance {name!r} names backend {backend.name!r}, and its SkillPack {MEMORY_SKILL!r} is of an image, which keeps notes in its own way"
+    return [Cause(BACKEND_FIELD, what, "leave the field out, or delete that SkillPack: the package's takes its place")]
 
 
 def without_memory(skills: tuple[SkillSource, ...], inputs: RunInputs, tools: ToolPolicy) -> tuple[SkillSource, ...]:

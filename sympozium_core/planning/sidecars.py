@@ -11,12 +11,12 @@ from sympozium_core.contracts.mount_places import TAKEN, is_free
 from sympozium_core.contracts.plan import Container, DeclaredTool, Resources, SecretKey
 from sympozium_core.contracts.sandbox import Feature
 from sympozium_core.errors import Cause
-from sympozium_core.names import CORE_SERVERS, ENV_MEMORY_KB, MCP_SERVER, code_volume
+from sympozium_core.names import CORE_SERVERS, ENV_MEMORY_BACKEND, ENV_MEMORY_KB, MCP_SERVER, code_volume
 from sympozium_core.planning.host_access import host_access, host_faults
 from sympozium_core.planning.identities import identity_faults
 from sympozium_core.planning.inputs import RunInputs, SandboxFacts, SkillSource
 from sympozium_core.planning.mandatory import parts_of
-from sympozium_core.planning.memory import memory_faults
+from sympozium_core.planning.memory import backend_faults, memory_faults
 from sympozium_core.resources import quantities
 
 SECRETS = "/secrets"
@@ -43,6 +43,8 @@ def sidecar(skill: SkillSource, sandbox: SandboxFacts, instance: Mapping[str, An
     env["SYMPOZIUM_SKILL_PACK"] = skill.name
     if declared.get("mountMemory") and (most := (instance["spec"].get("memory") or {}).get("maxSizeKB")):
         env[ENV_MEMORY_KB] = str(most)
+    if skill.backend is not None:
+        env[ENV_MEMORY_BACKEND] = f"{skill.backend.name}={skill.backend.value}"
     return Container(
         container_name(skill.name),
         "skill",
@@ -118,6 +120,7 @@ def skill_faults(inputs: RunInputs) -> list[Cause]:
         for skill in inputs.skills
         if skill.name in (*CORE_SERVERS, MCP_SERVER)
     ]
+    found += backend_faults(inputs)
     for skill in inputs.skills:
         found += _start_faults(skill, inputs.sandbox)
         found += _missing_features(skill, inputs.sandbox)

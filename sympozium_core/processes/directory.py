@@ -16,7 +16,15 @@ from sympozium_core.contracts.cluster import Forbidden, NotFound, ResourceType
 from sympozium_core.contracts.skill import Skill
 from sympozium_core.errors import Cause, Refused
 from sympozium_core.planning.egress import names_in
-from sympozium_core.planning.inputs import HarnessSource, McpSource, RunInputs, SandboxFacts, SkillSource, skill_refs
+from sympozium_core.planning.inputs import (
+    HarnessSource,
+    McpSource,
+    MemoryBackend,
+    RunInputs,
+    SandboxFacts,
+    SkillSource,
+    skill_refs,
+)
 from sympozium_core.planning.mandatory import both
 from sympozium_core.planning.memory import MEMORY_SKILL, wants_memory
 from sympozium_core.planning.plan import SHELL_SKILL
@@ -24,6 +32,7 @@ from sympozium_core.planning.policy import DEFAULT_POLICY, EffectivePolicy, effe
 from sympozium_core.planning.skills import LEGACY_PREFIX, FoundSkill, attach
 from sympozium_core.processes.addresses import Addresses
 from sympozium_core.processes.harnesses import Harnesses, harness_drivers
+from sympozium_core.processes.memory_backends import MemoryBackends
 from sympozium_core.processes.shared_reads import Reader
 from sympozium_core.processes.skill_archives import SkillArchives
 from sympozium_core.processes.skill_start import folder_command, package_command
@@ -70,6 +79,7 @@ class Directory:
         self._archives = archives
         self._sandbox = sandbox
         self._addresses = Addresses()
+        self._memories = MemoryBackends()
         self._policy_names: Recent[str] = Recent(MAX_NAMES)
         self._packs: dict[str, Mapping[str, Any]] = {}
         self._no_command: dict[str, str] = {}
@@ -182,6 +192,9 @@ class Directory:
     def harness(self, instance: Mapping[str, Any]) -> HarnessSource:
         return self._harnesses.of(instance)
 
+    def memory_backend(self, name: str) -> MemoryBackend:
+        return self._memories.find(name)
+
     def hooks(self, run: Mapping[str, Any], instance: Mapping[str, Any]) -> list[Cause]:
         return calls.review_run(self._relay, run, instance)
 
@@ -207,6 +220,8 @@ class Directory:
         sandbox = await self._sandbox()
         if sandbox.on_this_machine:
             skills = tuple(replace(skill, problem=self._no_command.get(skill.name, "")) for skill in skills)
+        if wants_memory(instance):
+            skills = await asyncio.to_thread(self._with_backend, skills, instance)
         if self._archives is not None:
             skills = await asyncio.to_thread(self._archives.place_all, skills)
         addresses = await self._addresses.of(names_in(policy)) if "egress" in sandbox.features else {}
@@ -225,6 +240,10 @@ class Directory:
             bridge_command=self._commands["bridge"],
             bridge_hooks=self._bridge_hooks,
         )
+
+    def _with_backend(self, skills: tuple[SkillSource, ...], instance: Mapping[str, Any]) -> tuple[SkillSource, ...]:
+        module = self.skills.get(MEMORY_SKILL).module() if MEMORY_SKILL in self._skill_packages else ""
+        return tuple(self._memories.serve(skill, instance, module) if skill.name == MEMORY_SKILL else skill for skill in skills)
 
     async def _mcp_source(self, namespace: str, binding: Mapping[str, Any]) -> McpSource:
         if binding.get("url"):

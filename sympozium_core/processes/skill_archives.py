@@ -1,4 +1,5 @@
-"""Where a Python skill's code comes from in a pod: the image of Python skills has it, or it is brought as an archive, or neither will do."""
+"""Where a Python skill's code comes from in a pod, and that of a memory's backend: the image of Python skills has it, or it is brought as an archive,
+or neither will do."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ class SkillArchives:
     def __init__(self, in_image: frozenset[tuple[str, str]] = frozenset()) -> None:
         """`in_image` are the distributions of which the image has the code, with their versions."""
         self._in_image = in_image
-        self._made: dict[str, Archive | Permanent] = {}
+        self._made: dict[tuple[str, ...], Archive | Permanent] = {}
+        """By the modules that it brings."""
         self._listed: dict[str, bool] = {}
         """By module; finding it out reads the metadata of all that is installed."""
         self._lock = threading.Lock()
@@ -35,9 +37,10 @@ class SkillArchives:
 
     def place(self, skill: SkillSource) -> SkillSource:
         """The skill with `code` or `problem` said. A package that cannot be brought leaves its skill to the image that its pack names."""
-        if not skill.module or self._is_in_image(skill.module):
+        missing = tuple(module for module in skill.modules if not self._is_in_image(module))
+        if not skill.module or not missing:
             return skill
-        made = self._archive(skill.module)
+        made = self._archive(missing)
         if isinstance(made, Archive):
             return replace(skill, code=made.sha256)
         return replace(skill, module="") if skill.sidecar.get("image") else replace(skill, problem=str(made))
@@ -55,11 +58,11 @@ class SkillArchives:
                 self._listed[module] = is_listed(module, self._in_image)
             return self._listed[module]
 
-    def _archive(self, module: str) -> Archive | Permanent:
+    def _archive(self, modules: tuple[str, ...]) -> Archive | Permanent:
         with self._lock:
-            if module not in self._made:
+            if modules not in self._made:
                 try:
-                    self._made[module] = archive_of(module)
+                    self._made[modules] = archive_of(*modules, beside=self._in_image)
                 except Permanent as error:
-                    self._made[module] = error
-            return self._made[module]
+                    self._made[modules] = error
+            return self._made[modules]

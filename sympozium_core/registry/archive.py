@@ -1,4 +1,4 @@
-"""The code of an installed skill package as one archive that Python imports from, for a container whose image does not have it.
+"""The code of installed packages, of a skill or of a memory backend, as one archive that Python imports from, for a container whose image does not have it.
 
 Made without importing the package, the same bytes for the same files. Sources and their compiled form lie side by side: another Python
 than this one takes the sources (https://docs.python.org/3/library/zipimport.html).
@@ -22,6 +22,8 @@ from sympozium_core.errors import Permanent
 MAX_ARCHIVE = 900 * 1024
 """Bytes: what a ConfigMap takes, with room for its other fields."""
 CORE = "sympozium-core"
+Listed = frozenset[tuple[str, str]]
+"""Distributions, by their normal names, and versions."""
 _COMPILED_ELSEWHERE = (".so", ".pyd", ".dll", ".dylib")
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 _IMAGE = "build an image with it (`sympozium plugins image`) and name that in sidecar.image"
@@ -36,27 +38,28 @@ class Archive:
         return hashlib.sha256(self.data).hexdigest()
 
 
-def archive_of(module: str) -> Archive:
-    """Of the top-level package that `module` is in. Raises Permanent that says what stands against it, and what to do instead."""
-    package = module.partition(".")[0]
-    spec = find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise Permanent(f"there is no package {package!r}", hint="install it where the controller runs")
-    needed = sorted(_requirements(package))
-    if needed:
-        raise Permanent(
-            f"package {package!r} needs {', '.join(needed)}, which the image of Python skills does not have", hint=_IMAGE
-        )
+def archive_of(*modules: str, beside: Listed = frozenset()) -> Archive:
+    """Of the top-level packages that the modules are in; `beside` is what the image has. Raises Permanent that says what stands against it, and what
+    to do instead."""
+    packages = tuple(dict.fromkeys(module.partition(".")[0] for module in modules))
+    folders = [_folder(package) for package in packages]
+    there = {_normal(found.name) for package in packages for found in _distributions(package)} | {name for name, _ in beside}
+    for package in packages:
+        if needed := sorted(set(_requirements(package)) - there):
+            raise Permanent(
+                f"package {package!r} needs {', '.join(needed)}, which the image of Python skills does not have", hint=_IMAGE
+            )
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, data in _members(Path(next(iter(spec.submodule_search_locations)))):
+        for name, data in (member for folder in folders for member in _members(folder)):
             archive.writestr(zipfile.ZipInfo(name, _EARLIEST), data, zipfile.ZIP_DEFLATED)
     if buffer.tell() > MAX_ARCHIVE:
-        raise Permanent(f"the code of package {package!r} has {buffer.tell()} bytes, more than {MAX_ARCHIVE}", hint=_IMAGE)
+        what = " and ".join(map(repr, packages))
+        raise Permanent(f"the code of package {what} has {buffer.tell()} bytes, more than {MAX_ARCHIVE}", hint=_IMAGE)
     return Archive(buffer.getvalue())
 
 
-def read_list(file: Path) -> frozenset[tuple[str, str]]:
+def read_list(file: Path) -> Listed:
     """Distributions and versions from the names of wheels, one a line: what an image was made from. Empty where there is no such file."""
     try:
         lines = file.read_text("utf-8").splitlines()
@@ -66,9 +69,16 @@ def read_list(file: Path) -> frozenset[tuple[str, str]]:
     return frozenset((_normal(part[0]), part[1]) for part in parts if len(part) >= 5)
 
 
-def is_listed(module: str, listed: frozenset[tuple[str, str]]) -> bool:
+def is_listed(module: str, listed: Listed) -> bool:
     """Whether the package of `module` is among them, in the version that is installed here."""
     return any((_normal(found.name), found.version) in listed for found in _distributions(module.partition(".")[0]))
+
+
+def _folder(package: str) -> Path:
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise Permanent(f"there is no package {package!r}", hint="install it where the controller runs")
+    return Path(next(iter(spec.submodule_search_locations)))
 
 
 def _members(folder: Path) -> Iterator[tuple[str, bytes]]:

@@ -58,7 +58,7 @@ class Drivers(Generic[T]):
                 return self._made[name]
             if name in self._broken:
                 raise self._broken[name].with_traceback(None)
-            entry = self._find(name)
+            entry = self.find(name)
             try:
                 driver = self._make(entry)
             except PluginBroken as error:
@@ -72,7 +72,8 @@ class Drivers(Generic[T]):
     def _installed(self) -> list[Installed]:
         return installed([self._group], path=self._path)
 
-    def _find(self, name: str) -> Installed:
+    def find(self, name: str) -> Installed:
+        """The entry point of that name; imports nothing. Raises UnknownDriver or AmbiguousDriver."""
         entries = self._installed()
         matching = [entry for entry in entries if entry.name == name]
         if not matching:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution, version
 from urllib.parse import urlsplit
 
-from sympozium_core.names import GROUP_SKILLS
+from sympozium_core.names import GROUP_MEMORIES, GROUP_SKILLS
 from sympozium_core.registry.catalogue import installed
 
 REGISTRY = "ghcr.io/sympozium-ai"
@@ -26,7 +26,7 @@ class Pinned:
     folder: str
     """Where it was installed from, on this machine; empty for one that an index has."""
     serves: bool
-    """Whether it brings a skill: then its server runs in the skills' image too."""
+    """Whether it brings a skill or a memory backend, which run in the skills' image too."""
 
 
 def recipe(base: str = "") -> str:
@@ -73,7 +73,7 @@ def _installing(plugins: list[Pinned]) -> list[str]:
 
 
 def _pinned() -> list[Pinned]:
-    serving = {entry.distribution for entry in installed([GROUP_SKILLS])}
+    serving = {entry.distribution for entry in installed([GROUP_SKILLS, GROUP_MEMORIES])}
     found = {entry.distribution: entry.version for entry in installed()}
     return [Pinned(name, found[name], _folder(name), name in serving) for name in sorted(found)]
 

@@ -16,6 +16,7 @@ from sympozium_core.resources.execution import AccessControl, AgentSandbox, Life
 from sympozium_core.resources.fields import (
     Count,
     HeaderName,
+    LabelName,
     ObjectName,
     OptionalSecretName,
     Positive,
@@ -83,6 +84,9 @@ class Channel(Strict):
 class Memory(Strict):
     enabled: bool = True
     max_size_kb: Annotated[Positive, Field(alias="maxSizeKB")] = 256
+    """Of the contents and tags of all notes that the backend keeps."""
+    backend: LabelName | None = None
+    """Entry point name of what keeps the notes: ``sqlite`` where nothing is said. What another backend has kept stays in the volume, unread."""
 
 
 class Observability(Strict):

@@ -139,12 +139,20 @@ def sandbox_suite(found: Found) -> dict[str, Any]:
     return {found.title: suite, "driver": driver, "bench": bench}
 
 
+def memory_suite(found: Found) -> dict[str, Any]:
+    from sympozium_core.testing.memory import MemoryContract
+
+    fields = {"memory_class": load_value(found.entry.value), "entry_point": found.entry.name}
+    return {found.title: type(found.title, (MemoryContract,), fields)}
+
+
 def harness_suite(found: Found) -> dict[str, Any]:
     from sympozium_core.testing.harness import HarnessContract
 
     harness_class, module = load_value(found.entry.value), found.entry.value.partition(":")[0].partition(".")[0]
     fields: dict[str, Any] = {"harness_class": harness_class, "entry_point": found.entry.name}
-    if find_spec(f"{module}.testing") is not None:
+    package = find_spec(module)
+    if package is not None and package.submodule_search_locations and find_spec(f"{module}.testing") is not None:
         said = importlib.import_module(f"{module}.testing")
         fields |= {"known_gaps": getattr(said, "KNOWN_GAPS", {}), "command": getattr(said, "COMMAND", ())}
     return {found.title: type(found.title, (HarnessContract,), fields)}
@@ -171,6 +179,7 @@ _SUITES: Mapping[str, Callable[[Found], dict[str, Any]]] = {
     names.GROUP_PROVIDERS: provider_suite,
     names.GROUP_CHANNELS: channel_suite,
     names.GROUP_SANDBOXES: sandbox_suite,
+    names.GROUP_MEMORIES: memory_suite,
     names.GROUP_HARNESSES: harness_suite,
     names.GROUP_HOOKS: hook_suite,
     names.GROUP_BRIDGE_HOOKS: hook_suite,

@@ -204,3 +204,30 @@ async def test_a_policy_is_mandatory_from_the_system_namespace_alone(world: Any)
 async def test_an_instance_whose_fields_all_act_is_not_warned_of(world: Any) -> None:
     await world.instance(memory={"enabled": True})
     assert world.warnings == []
+
+
+async def test_a_memory_backend_that_is_not_installed_is_said_with_those_that_are(world: Any) -> None:
+    await world.instance(memory={"backend": "vectors"})
+    (warning,) = world.warnings
+    assert warning.startswith("spec.memory.backend: no plugin named 'vectors' is installed in sympozium.memories; installed: ")
+    assert "sqlite" in warning
+    assert warning.endswith("; runs are refused")
+
+
+@pytest.mark.parametrize(
+    ("memory", "warned"),
+    [
+        ({"backend": "sqlite"}, False),
+        ({"maxSizeKB": 10}, False),
+        ({"enabled": False, "backend": "vectors"}, False),
+        ({"backend": "vectors"}, True),
+    ],
+)
+async def test_who_changes_the_backend_is_told_where_the_notes_are(world: Any, memory: dict[str, Any], warned: bool) -> None:
+    made = await world.instance(memory={"enabled": True})
+    assert world.warnings == []
+    await world.alice.replace(SYMPOZIUM_INSTANCE, {**made, "spec": {**made["spec"], "memory": memory}})
+    told = (
+        "spec.memory.backend: notes that 'sqlite' has kept stay in the volume, and are not found until the field names it again"
+    )
+    assert (told in world.warnings) == warned

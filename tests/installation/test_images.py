@@ -86,3 +86,11 @@ def test_what_runs_is_compiled_and_nothing_is_left_that_installs() -> None:
         assert tool in text[text.index("rm -rf") :]
     for name in PYTHON_IMAGES:
         assert "/install.sh" in (IMAGES / name / "Containerfile").read_text()
+
+
+def test_what_runs_in_sidecars_is_in_the_skills_image_and_the_control_plane_knows() -> None:
+    """A list that names what the image has not would leave a skill or a memory without its code."""
+    skill, control_plane = ((IMAGES / name / "Containerfile").read_text() for name in ("skill", "control-plane"))
+    (listed,) = re.findall(r"ls (.+?)\) >/opt/sympozium/skill-image", control_plane)
+    installed = re.findall(r"/dist/(sympozium_\w+_\*\.whl)", skill)
+    assert listed.split() == installed == ["sympozium_skill_*.whl", "sympozium_memory_*.whl"]

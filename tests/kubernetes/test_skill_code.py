@@ -1,4 +1,4 @@
-"""A Python skill that no image has: its package is installed where the control plane runs, and its code comes to the sidecar as a volume."""
+"""A Python skill, and a memory backend, that no image has: the package is installed where the control plane runs, and its code comes to the sidecar as a volume."""
 
 from __future__ import annotations
 
@@ -14,12 +14,19 @@ from tests.kubernetes.runs import Model
 HOME = "sympozium-system"
 PROCESSES = ("deployment/sympozium-controller", "deployment/sympozium-webhook")
 LIST = "SYMPOZIUM_SKILL_IMAGE_LIST"
+NOTE = "Deploys happen on Tuesdays."
+STORE = {"name": "memory_store", "arguments": {"content": NOTE}}
+LIST_NOTES = {"name": "memory_list", "arguments": {}}
 COMMAND = {"name": "execute_command", "arguments": {"command": "echo from-the-volume; ls /opt/sympozium/code"}}
 
 
 @pytest.fixture(scope="module")
 def model() -> Iterator[Model]:
-    with runs.serve_model(from_data({"conversations": [{"turns": [{"tools": [COMMAND]}, {"text": "It ran."}]}]})) as served:
+    conversations = [
+        {"when": "^run", "turns": [{"tools": [COMMAND]}, {"text": "It ran."}]},
+        {"when": "^remember", "turns": [{"tools": [STORE]}, {"tools": [LIST_NOTES]}, {"text": "It is kept."}]},
+    ]
+    with runs.serve_model(from_data({"conversations": conversations})) as served:
         yield served
 
 
@@ -59,3 +66,21 @@ def test_its_code_is_a_volume_of_the_instance_and_goes_with_it(
     here("delete", "sympoziuminstance", "my-first-agent")
     name = volume["metadata"]["name"]
     eventually(lambda: not here("get", "configmap", name, "-o", "name", "--ignore-not-found").strip(), "the code is gone", 60)
+
+
+def test_the_backend_of_a_memory_comes_with_the_skill_that_serves_it(
+    nothing_in_the_image: None, here: Kubectl, model: Model
+) -> None:
+    runs.furnish(here, model, memory={"backend": "sqlite"})
+    here.apply(runs.run("kept", "remember when we deploy"))
+    status = runs.until_phase(here, "kept", "Succeeded", "Failed")
+    assert status["result"] == "It is kept.", status
+    answers = [message["content"] for message in model.server.requests[-1].body["messages"] if message["role"] == "tool"]
+    assert NOTE in answers[-1]
+
+
+def test_a_backend_that_is_not_installed_is_refused_with_those_that_are(sympozium: object, here: Kubectl, model: Model) -> None:
+    runs.furnish(here, model, memory={"backend": "vectors"})
+    here.apply(runs.run("lost", "remember when we deploy"))
+    status = runs.until_phase(here, "lost", "Succeeded", "Failed")
+    assert "no plugin named 'vectors' is installed in sympozium.memories; installed: sqlite" in status["message"], status

@@ -10,7 +10,7 @@ import pytest
 
 from sympozium_core.contracts.sandbox import ALL_PROMISES
 from sympozium_core.errors import Refused
-from sympozium_core.planning.inputs import RunInputs, SandboxFacts, SkillSource
+from sympozium_core.planning.inputs import MemoryBackend, RunInputs, SandboxFacts, SkillSource
 from sympozium_core.planning.plan import make_plan
 
 Make = Callable[..., RunInputs]
@@ -18,6 +18,7 @@ LOCAL = SandboxFacts("bubblewrap", ALL_PROMISES, frozenset(("secrets", "memory")
 PACK = {"spec": {"skills": [], "sidecar": {"mountMemory": True, "mountWorkspace": False}}}
 SKILL = SkillSource("memory", PACK, {}, ("python3", "-m", "memory"), "memory", asked_for=False)
 MEMORY = {"memory": {"enabled": True, "maxSizeKB": 64}}
+LINES = MemoryBackend("lines", "acme_lines.notes:Lines")
 
 
 def containers(given: RunInputs) -> list[str]:
@@ -79,3 +80,35 @@ def test_who_asks_for_it_by_name_and_cannot_have_it_is_told(
 ) -> None:
     with pytest.raises(Refused, match=said):
         make_plan(inputs(skills=(replace(SKILL, asked_for=True),), instance=instance, sandbox=sandbox))
+
+
+def test_its_sidecar_is_told_which_backend_keeps_the_notes(inputs: Make) -> None:
+    pod = make_plan(inputs(skills=(replace(SKILL, backend=LINES),), instance=MEMORY, sandbox=LOCAL)).pod
+    told = {container.name: container.env.get("SYMPOZIUM_MEMORY_BACKEND") for container in pod.containers}
+    assert told == {"bridge": None, "agent": None, "skill-memory": "lines=acme_lines.notes:Lines"}
+
+
+def test_a_backend_that_cannot_be_had_is_named_with_those_that_can(inputs: Make) -> None:
+    missing = MemoryBackend(
+        "lines", problem="no plugin named 'lines' is installed; installed: sqlite", hint="pip install PACKAGE"
+    )
+    with pytest.raises(Refused) as refused:
+        make_plan(inputs(skills=(replace(SKILL, backend=missing),), instance=MEMORY, sandbox=LOCAL))
+    (cause,) = refused.value.causes
+    assert str(cause) == (
+        "spec.memory.backend: the memory of instance 'agent': no plugin named 'lines' is installed; installed: sqlite (pip install PACKAGE)"
+    )
+
+
+def test_a_pack_with_an_image_of_its_own_cannot_be_given_a_backend(inputs: Make, cluster: SandboxFacts) -> None:
+    pack = {"spec": {"skills": [], "sidecar": {"image": "acme/memory:1", "mountMemory": True}}}
+    of_an_image = replace(SKILL, pack=pack, module="", backend=LINES)
+    assert "skill-memory" in containers(inputs(skills=(of_an_image,), instance=MEMORY, sandbox=cluster))
+    named = {"memory": {**MEMORY["memory"], "backend": "lines"}}
+    with pytest.raises(
+        Refused, match=r"spec.memory.backend: instance 'agent' names backend 'lines', and its SkillPack 'memory' is of"
+    ):
+        make_plan(inputs(skills=(of_an_image,), instance=named, sandbox=cluster))
+    assert "skill-memory" in containers(inputs(skills=(of_an_image,), instance=named, sandbox=LOCAL)), (
+        "the package serves it here"
+    )

@@ -87,6 +87,21 @@ def test_what_an_archive_cannot_bring_is_said(make: Make, files: dict[str, str |
         archive_of(make(files, requires=requires))
 
 
+def test_several_packages_are_one_archive(make: Make) -> None:
+    modules = make({"a.py": ""}), make({"b.py": ""}, name="packed_other")
+    with zipfile.ZipFile(io.BytesIO(archive_of(modules[0], f"{modules[1]}.b", modules[0]).data)) as archive:
+        sources = [name for name in archive.namelist() if name.endswith(".py")]
+    assert sources == ["packed_skill/__init__.py", "packed_skill/a.py", "packed_other/__init__.py", "packed_other/b.py"]
+
+
+def test_what_a_package_needs_may_be_brought_with_it_or_be_in_the_image(make: Make) -> None:
+    module, other = make({}, requires="packed-other>=1"), make({}, name="packed_other")
+    with pytest.raises(Permanent, match="needs packed-other"):
+        archive_of(module)
+    archive_of(module, other)
+    archive_of(module, beside=frozenset({("packed-other", "1.2")}))
+
+
 def test_an_extra_of_a_package_is_no_need_of_it(make: Make) -> None:
     archive_of(make({}, requires='pytest>=8; extra == "test"'))
 

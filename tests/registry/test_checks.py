@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sympozium_core.names import GROUP_HOOKS, GROUP_MEMORIES, GROUP_SKILLS
+from sympozium_core.names import GROUP_HARNESSES, GROUP_HOOKS, GROUP_SKILLS
 from sympozium_core.registry.catalogue import installed
 from sympozium_core.registry.checks import check_all
 from sympozium_core.registry.record import Record
@@ -34,7 +34,7 @@ CASES: dict[str, tuple[str, str, str]] = {
         HOOK.format("run_events"),
         "there is no hook sympozium_run_events; did you mean sympozium_run_event?",
     ),
-    "memory": (GROUP_MEMORIES, "class P: pass", ""),
+    "harness": (GROUP_HARNESSES, "class P: pass", "P is not a subclass of sympozium_core.contracts.harness.Harness"),
 }
 
 

@@ -15,7 +15,7 @@ from sympozium_core.errors import Permanent
 from sympozium_core.names import CORE_SERVERS
 from sympozium_core.registry.image_recipe import recipe
 from sympozium_core.registry.kinds import BY_GROUP
-from sympozium_core.registry.scaffold import KINDS, LATER, write_package
+from sympozium_core.registry.scaffold import KINDS, write_package
 from sympozium_core.resources.skill_lint import lint
 
 ROOT = Path(__file__).parents[2]
@@ -72,10 +72,9 @@ def test_names_that_cannot_be_are_refused(name: str, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("kind", [*LATER, "thing"])
-def test_kinds_that_cannot_be_say_which_can(kind: str, tmp_path: Path) -> None:
-    with pytest.raises(Permanent, match="skill, provider, channel, sandbox, harness, hook"):
-        write_package(kind, "word-count", tmp_path)
+def test_kinds_that_cannot_be_say_which_can(tmp_path: Path) -> None:
+    with pytest.raises(Permanent, match="skill, provider, channel, sandbox, memory, harness, hook"):
+        write_package("thing", "word-count", tmp_path)
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
@@ -93,6 +92,7 @@ def test_the_recipe_of_an_image_pins_what_is_installed() -> None:
     targets = "\n".join(lines).partition(" AS skill\n")
     assert "sympozium-provider-openai==0.1.0" in targets[0]
     assert "sympozium-skill-shell==0.1.0" in targets[2]
+    assert "sympozium-memory-sqlite==0.1.0" in targets[2], "it runs in the sidecar of the memory"
     assert "sympozium-provider-openai" not in targets[2], "a sidecar needs no provider"
     assert f"#   pip wheel --no-deps --wheel-dir wheels {ROOT}/skills/shell" in lines, (
         "no index has what was installed from a folder"

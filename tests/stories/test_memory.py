@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from sympozium_core.registry import scaffold
 from sympozium_core.resources.kinds import SYMPOZIUM_INSTANCE
 from sympozium_core.testing.conversations import results
 from sympozium_core.testing.embedded import OpenPlane, Plane, furnish, phase_of, status_of
+from sympozium_core.testing.packages import write_package
 from sympozium_core.testing.servers.openai import OpenAIServer
 from sympozium_core.testing.servers.script import from_data
 
@@ -32,7 +37,7 @@ SCRIPT = from_data(
                 "turns": [
                     {
                         "tools": [
-                            {"name": "memory_search", "arguments": {"query": "when do we deploy?"}},
+                            {"name": "memory_search", "arguments": {"query": "when are deploys?"}},
                             {"name": "memory_list", "arguments": {}},
                         ]
                     },
@@ -113,3 +118,62 @@ async def test_a_policy_that_denies_all_of_it_starts_no_sidecar_for_it(open_plan
         run = await plane.ended(await plane.run("when do we deploy?"))
         assert phase_of(run) == "Succeeded"
         assert "memory" not in (await plane.journal(run, "started"))[0]["servers"]
+
+
+@pytest.fixture
+def files_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The package that ``plugins new memory files`` writes, installed."""
+    scaffold.write_package("memory", "files", tmp_path)
+    source = (tmp_path / "sympozium-memory-files/src/sympozium_memory_files/notes.py").read_text("utf-8")
+    site = tmp_path / "site"
+    entries = {"sympozium.memories": {"files": "sympozium_memory_files.notes:FilesMemory"}}
+    write_package(site, "sympozium-memory-files", {"sympozium_memory_files.notes": source}, entries)
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH", "")])))
+    yield
+    for name in [each for each in sys.modules if each.startswith("sympozium_memory_files")]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize("sandbox", ["process", "bubblewrap"])
+async def test_another_backend_keeps_the_notes_where_the_instance_names_it(
+    files_backend: None, open_plane: OpenPlane, model: OpenAIServer, data_dir: Path
+) -> None:
+    async with open_plane() as plane:
+        await furnish(plane, model, memory={"backend": "files"})
+        await ended(plane, "remember when we deploy")
+        await ended(plane, "when do we deploy?")
+        assert results(model.requests[1]) == ["stored as note 1"]
+        for answer in results(model.requests[3]):
+            assert answer.endswith(f"#deploys\n{NOTE}")
+        (folder,) = (data_dir / "memory").iterdir()
+        assert NOTE in (folder / "backends/files/notes.json").read_text("utf-8")
+        assert not list(folder.rglob("*.db")), "nothing of it is in SQLite"
+
+
+async def test_notes_come_back_with_the_backend_that_has_them(
+    files_backend: None, open_plane: OpenPlane, model: OpenAIServer
+) -> None:
+    async with open_plane() as plane:
+        await furnish(plane, model, memory={})
+        await ended(plane, "remember when we deploy")
+        for backend, found in (("files", False), ("sqlite", True)):
+            change = {"spec": {"memory": {"backend": backend}}}
+            await plane.client.patch(SYMPOZIUM_INSTANCE, plane.namespace, "agent", change)
+            await ended(plane, "when do we deploy?")
+            answers = results(model.requests[-1])
+            assert all((NOTE in answer) == found for answer in answers), answers
+            assert all(("sqlite, whose notes are kept" in answer) != found for answer in answers), answers
+
+
+async def test_a_backend_that_is_not_installed_ends_the_run_with_those_that_are(
+    open_plane: OpenPlane, model: OpenAIServer
+) -> None:
+    async with open_plane() as plane:
+        await furnish(plane, model, memory={"backend": "vectors"})
+        run = await plane.ended(await plane.run("remember when we deploy"))
+        assert phase_of(run) == "Failed"
+        message = status_of(run)["message"]
+        assert "spec.memory.backend: the memory of instance 'agent': no plugin named 'vectors' is installed" in message
+        assert "installed: sqlite" in message
+        assert model.requests == []

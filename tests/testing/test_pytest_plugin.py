@@ -102,11 +102,11 @@ def test_what_cannot_be_tested_says_why(package: Path, tmp_path: Path, entries: 
 
 
 def test_a_kind_without_a_suite_is_said_and_the_others_are_tested(package: Path, tmp_path: Path) -> None:
-    entries = {"sympozium.hooks": {"good": "acme_good"}, "sympozium.memories": {"good": "acme_good"}}
+    entries = {"sympozium.hooks": {"good": "acme_good"}, "sympozium.mcp_clients": {"good": "acme_good"}}
     write_package(tmp_path / "site", "acme-hooks", {"acme_good": GOOD}, entries)
     done = run(package, tmp_path / "site", "--sympozium-conformance", "-rs")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "plugins of the kind memory have no suite in this version" in done.stdout
+    assert "plugins of the kind MCP client have no suite in this version" in done.stdout
 
 
 def test_it_is_run_in_a_packages_folder(tmp_path: Path) -> None:

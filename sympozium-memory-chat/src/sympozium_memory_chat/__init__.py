@@ -1,0 +1,1 @@
+"""The memory backend `chat`. `notes` is what the entry point names."""
