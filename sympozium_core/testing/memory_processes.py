@@ -11,6 +11,7 @@ from sympozium_core.testing.memory_bench import Bench, contents
 
 KILLS = (0, 1, 7)
 """Notes that were acknowledged when a writer is killed, in the middle of the next one or after it."""
+BEGINNINGS = 10
 MOMENTS = tuple(number * 0.0015 for number in range(6))
 """Seconds after a note was acknowledged at which a writer is killed, so that one or another is in the middle of something."""
 
@@ -41,6 +42,15 @@ class ProcessChecks:
         memory = bench.open()
         assert sorted(contents(memory.newest(["a"], MAX_NOTES))) == sorted(text for mine in wanted for text in mine)
         assert {note.id: note.content for note in memory.newest([], MAX_NOTES)} == {note.id: note.content for note in stored}
+
+    def test_processes_may_begin_at_the_same_time(self, bench: Bench) -> None:
+        """When there is nothing yet, each has to make what is needed, and none may be refused for that."""
+        workers = bench.workers(4)
+        for place in (bench.path / f"new-{number}" for number in range(BEGINNINGS)):
+            for who, worker in enumerate(workers):
+                worker.ask(open=str(place), store=[f"Of {who}."], tags=[])
+            stored = [note for worker in workers for note in worker.answer()]
+            assert len({note.id for note in stored}) == len(bench.open(place).newest([], 10)) == len(workers)
 
     def test_processes_that_store_the_same_make_one_note(self, bench: Bench) -> None:
         workers = bench.workers(3)

@@ -23,17 +23,24 @@ Tell = Callable[[dict[str, Any]], None]
 def main(arguments: list[str]) -> None:
     value, folder, max_bytes = arguments
     module, _, name = value.partition(":")
+    room = int(max_bytes)
     # What a backend prints is not to be taken for an answer.
     answers = sys.stdout
     sys.stdout = sys.stderr
     tell = partial(_tell, answers)
-    memory: Memory = getattr(importlib.import_module(module), name)()
+    memory_class: type[Memory] = getattr(importlib.import_module(module), name)
+    memory = memory_class()
     with _told(tell):
-        memory.open(Place(Path(folder), int(max_bytes)))
+        memory.open(Place(Path(folder), room))
         tell({})
     for line in sys.stdin:
+        asked = json.loads(line)
         with _told(tell):
-            _carry_out(memory, json.loads(line), tell)
+            if "open" in asked:
+                memory.close()
+                memory = memory_class()
+                memory.open(Place(Path(asked["open"]), room))
+            _carry_out(memory, asked, tell)
     memory.close()
 
 

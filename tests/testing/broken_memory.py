@@ -353,6 +353,13 @@ class NoLock(SoundMemory):
         long(0.01)
 
 
+class RacesToBegin(SoundMemory):
+    def make(self, folder: Path) -> None:
+        if not folder.exists():
+            long(0.01)
+            folder.mkdir()
+
+
 class LockOfTheProcess(SoundMemory):
     @contextmanager
     def turn(self) -> Iterator[None]:

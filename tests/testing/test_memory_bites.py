@@ -73,6 +73,7 @@ BREAKS: dict[type[Memory], tuple[str, ...]] = {
     broken.Remembers: ("what_another_process_stores_is_seen_at_once",),
     broken.KeepsTheLock: ("who_has_it_open_holds_nobody_up",),
     broken.NoLock: ("processes_that_store_at_the_same_time_lose_nothing", "processes_that_store_the_same_make_one_note"),
+    broken.RacesToBegin: ("processes_may_begin_at_the_same_time",),
     broken.LockOfTheProcess: ("threads_at_once_lose_nothing",),
     broken.WritesLater: ("what_was_acknowledged_outlives_a_kill[1]", "what_was_acknowledged_outlives_a_kill[7]"),
     broken.LockIsAFile: ("who_is_killed_holds_nobody_up",),

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from typing import TypeVar
 
 from sympozium_core.contracts.memory import MAX_WORDS, Full, Memory, Note, Place, Unavailable
+
+T = TypeVar("T")
 
 FILE = "memory.db"
 BUSY = 5.0
 """Seconds for which a call waits while another process writes."""
+AGAIN = 0.005
+"""Seconds after which it tries again where SQLite does not wait itself: while another process makes the file, or is the last to close it
+(https://www.sqlite.org/wal.html, section 9)."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS memories (
     id INTEGER PRIMARY KEY,
@@ -54,11 +61,10 @@ class SqliteMemory(Memory):
             place.folder.mkdir(exist_ok=True)
         except OSError as error:
             raise _unavailable(error) from error
-        with self._database() as database:
-            self._prepare(database)
+        self._ask(_prepare)
 
     def store(self, content: str, tags: Sequence[str]) -> Note:
-        with self._database() as database:
+        def work(database: sqlite3.Connection) -> Note:
             database.execute("BEGIN IMMEDIATE")
             found = _one(database, content)
             wanted = tuple(dict.fromkeys((*(found.tags if found else ()), *tags)))
@@ -69,35 +75,22 @@ class SqliteMemory(Memory):
             assert stored is not None
             return stored
 
+        return self._ask(work)
+
     def search(self, query: str, limit: int) -> list[Note]:
         words = list(dict.fromkeys(re.findall(r"\w+", query)))[:MAX_WORDS]
         if not words:
             return []
         match = " OR ".join(f'"{word}"*' for word in words)
-        with self._database() as database:
-            rows = database.execute(
-                f"SELECT {_COLUMNS} FROM memories_fts JOIN memories ON memories.id = memories_fts.rowid "
-                "WHERE memories_fts MATCH ? ORDER BY bm25(memories_fts), memories.turn DESC LIMIT ?",
-                (match, limit),
-            )
-            return [_note(row) for row in rows]
+        return self._notes(
+            f"SELECT {_COLUMNS} FROM memories_fts JOIN memories ON memories.id = memories_fts.rowid "
+            "WHERE memories_fts MATCH ? ORDER BY bm25(memories_fts), memories.turn DESC LIMIT ?",
+            (match, limit),
+        )
 
     def newest(self, tags: Sequence[str], limit: int) -> list[Note]:
         having = " AND ".join("instr(' ' || tags || ' ', ?)" for _ in tags) or "1"
-        with self._database() as database:
-            rows = database.execute(
-                f"SELECT {_COLUMNS} FROM memories WHERE {having} {_NEWEST}", (*(f" {tag} " for tag in tags), limit)
-            )
-            return [_note(row) for row in rows]
-
-    def _prepare(self, database: sqlite3.Connection) -> None:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("BEGIN IMMEDIATE")
-        for statement in _statements(_SCHEMA):
-            database.execute(statement)
-        if "turn" not in {row[1] for row in database.execute("PRAGMA table_info(memories)")}:
-            database.execute(_ADD_TURN)
-        database.execute("COMMIT")
+        return self._notes(f"SELECT {_COLUMNS} FROM memories WHERE {having} {_NEWEST}", (*(f" {tag} " for tag in tags), limit))
 
     def _make_room(self, database: sqlite3.Connection, found: Note | None, wanted: Note) -> None:
         needed = _size(wanted) - (_size(found) if found else 0)
@@ -105,16 +98,33 @@ class SqliteMemory(Memory):
         if needed > 0 and used + needed > self.place.max_bytes:
             raise Full(f"the memory has {used} of {self.place.max_bytes} bytes")
 
-    @contextmanager
-    def _database(self) -> Iterator[sqlite3.Connection]:
-        try:
-            file = self.place.folder / FILE
-            with closing(sqlite3.connect(file, timeout=BUSY, isolation_level=None)) as database:
-                database.execute("PRAGMA synchronous = FULL")
-                database.execute("PRAGMA temp_store = MEMORY")
-                yield database
-        except sqlite3.Error as error:
-            raise _unavailable(error) from error
+    def _notes(self, statement: str, values: tuple[object, ...]) -> list[Note]:
+        return self._ask(lambda database: [_note(row) for row in database.execute(statement, values)])
+
+    def _ask(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What the work gives, which is done once: as long as the file is busy, nothing of it has been."""
+        end = time.monotonic() + BUSY
+        while True:
+            left = max(0.0, end - time.monotonic())
+            try:
+                with closing(sqlite3.connect(self.place.folder / FILE, timeout=left, isolation_level=None)) as database:
+                    database.execute("PRAGMA synchronous = FULL")
+                    database.execute("PRAGMA temp_store = MEMORY")
+                    return work(database)
+            except sqlite3.Error as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY or not left:
+                    raise _unavailable(error) from error
+            time.sleep(AGAIN)
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("BEGIN IMMEDIATE")
+    for statement in _statements(_SCHEMA):
+        database.execute(statement)
+    if "turn" not in {row[1] for row in database.execute("PRAGMA table_info(memories)")}:
+        database.execute(_ADD_TURN)
+    database.execute("COMMIT")
 
 
 def _unavailable(error: Exception) -> Unavailable:
