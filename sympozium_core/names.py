@@ -88,6 +88,8 @@ ENV_BUS_KEYS = "SYMPOZIUM_BUS_KEYS"  # "make": the keys of the bus are the insta
 ENV_RUNNER_IMAGE = "SYMPOZIUM_RUNNER_IMAGE"  # of agent and bridge; read by the sandbox driver
 ENV_SKILL_IMAGE = "SYMPOZIUM_SKILL_IMAGE"  # of sidecars that an installed package serves; read by the sandbox driver
 ENV_SKILL_IMAGE_LIST = "SYMPOZIUM_SKILL_IMAGE_LIST"  # a file with the names of the wheels in that image
+ENV_SKILL_PACK = "SYMPOZIUM_SKILL_PACK"  # a sidecar's: which skill it serves
+ENV_SKILL_TOOLS = "SYMPOZIUM_SKILL_TOOLS"  # a sidecar's: the tools that its SkillPack declares, as JSON
 ENV_IMAGE_PULL_POLICY = "SYMPOZIUM_IMAGE_PULL_POLICY"  # read by the sandbox driver
 
 # Entry point groups.

@@ -60,7 +60,7 @@ REASONS = {
     names.Reason.OUT_OF_MEMORY: "A container of the pod needed more memory than it may have.",
     names.Reason.EVICTED: "The cluster took the pods of the run away again and again, or one used more of its node than it may.",
     names.Reason.CANCELLED: "As the phase of that name.",
-    names.Reason.INFRASTRUCTURE_ERROR: "The pod went away without a result, in each of its attempts; or something in Sympozium itself is broken.",
+    names.Reason.INFRASTRUCTURE_ERROR: "The pod went away without a result, in each of its attempts; or the run asks for what no run here has, as its message says; or something in Sympozium itself is broken.",
 }
 
 

@@ -40,7 +40,7 @@ class ToolServer:
 
     def __init__(self, name: str, volume: Path) -> None:
         self.name = name
-        self.root = Root(volume)
+        self.root = Root(volume, shared=True)
         self.tools: asyncio.Future[tuple[ToolDefinition, ...]] = asyncio.get_running_loop().create_future()
         """Set by a good manifest. A bad one is tried again when the sidecar writes another."""
         self.manifest_error = ""

@@ -38,9 +38,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     new.add_argument(
         "--directory", type=Path, default=Path(), metavar="FOLDER", help="where its folder is made (default: here)"
     )
-    image = verbs.add_parser("image", help="print the recipe of an image that has the installed plugins")
+    image = verbs.add_parser("image", help="print the recipe of images that have the installed plugins")
     image.add_argument(
-        "--base", default="", metavar="IMAGE", help="what it is made from (default: this version's image of the control plane)"
+        "--base", default="", metavar="IMAGE", help="image of the control plane that it adds to (default: this version's)"
+    )
+    image.add_argument(
+        "--skill-base", default="", metavar="IMAGE", help="image of skills that it adds to (default: this version's)"
+    )
+    image.add_argument("--python", default="", metavar="IMAGE", help="an image that has pip (default: Python's own)")
+    image.add_argument(
+        "--wheels", default="", metavar="FOLDER", help="take every wheel from this folder beside the recipe, and ask no index"
     )
 
 
@@ -73,9 +80,9 @@ def _new(arguments: argparse.Namespace) -> int:
 
 
 def _image(arguments: argparse.Namespace) -> int:
-    from sympozium_core.registry.image_recipe import recipe
+    from sympozium_core.registry.image_recipe import Sources, recipe
 
-    print(recipe(arguments.base), end="")
+    print(recipe(Sources(arguments.base, arguments.skill_base, arguments.python, arguments.wheels)), end="")
     return 0
 
 

@@ -39,7 +39,9 @@ def split(path: str) -> list[str]:
 class Root:
     """A directory and everything below it; the only way in is by its methods. Close it, or use it in a ``with``."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, shared: bool = False) -> None:
+        """`shared`: with another user, by the group: it may write in the directories that are made here."""
+        self._shared = shared
         # The root itself is the caller's own choice, so links on the way to it are followed.
         self.descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
@@ -62,7 +64,7 @@ class Root:
         descriptor = os.dup(self.descriptor)
         try:
             for part in split(path):
-                below = _step(descriptor, part, path, make)
+                below = _step(descriptor, part, path, make, self._shared)
                 os.close(descriptor)
                 descriptor = below
         except BaseException:
@@ -222,7 +224,7 @@ class Root:
         return self.open_directory("/".join(parts[:-1]), make=make), parts[-1]
 
 
-def _step(descriptor: int, part: str, path: str, make: bool) -> int:
+def _step(descriptor: int, part: str, path: str, make: bool, shared: bool) -> int:
     try:
         return os.open(part, _DIRECTORY, dir_fd=descriptor)
     except FileNotFoundError:
@@ -234,7 +236,11 @@ def _step(descriptor: int, part: str, path: str, make: bool) -> int:
         raise FileRefused(path, f"passes through {part!r}, which is a link or no directory") from error
     with contextlib.suppress(FileExistsError):  # another process made it at the same moment
         os.mkdir(part, 0o755, dir_fd=descriptor)
-    return _step(descriptor, part, path, False)
+    below = _step(descriptor, part, path, False, shared)
+    if shared:
+        with contextlib.suppress(PermissionError):  # it is that other process's, of another user
+            os.fchmod(below, stat.S_IMODE(os.fstat(below).st_mode) | stat.S_IWGRP)
+    return below
 
 
 def _read_up_to(descriptor: int, limit: int, first: int) -> bytes:

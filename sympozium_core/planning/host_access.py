@@ -35,8 +35,8 @@ def host_access(skill: SkillSource) -> HostAccess | None:
     )
 
 
-def host_faults(skill: SkillSource, policy: EffectivePolicy, sandbox: SandboxFacts) -> list[Cause]:
-    """Why the skill cannot have what it asks for."""
+def host_faults(skill: SkillSource, sandbox: SandboxFacts) -> list[Cause]:
+    """Why nobody could have what the skill asks for."""
     access = host_access(skill)
     if access is None:
         return []
@@ -44,6 +44,22 @@ def host_faults(skill: SkillSource, policy: EffectivePolicy, sandbox: SandboxFac
     found = []
     if "host-access" not in sandbox.features:
         found.append(Cause("spec.skills", f"{what}, which sandbox {sandbox.name!r} does not have", "run on a cluster"))
+    for field, that in _WHOLE_POD.items():
+        if asked.get(field):
+            whole = f"{what}.{field}: {that} would be the whole pod's, the agent's too"
+            found.append(Cause("spec.skills", whole, "mount what it reads there (hostAccess.mounts)"))
+    for mount in access.mounts:
+        if not _is_sound(mount):
+            where = f"skill {skill.name!r} mounts {mount.host_path[:100]!r} at {mount.mount_path[:100]!r} (sidecar.hostAccess.mounts)"
+            found.append(Cause("spec.skills", where, f"absolute paths, inside the container outside of {', '.join(TAKEN)}"))
+    return found
+
+
+def host_refusals(skill: SkillSource, policy: EffectivePolicy) -> list[Cause]:
+    """Why this skill may not have it."""
+    if host_access(skill) is None:
+        return []
+    what, found = f"skill {skill.name!r} asks for sidecar.hostAccess", []
     if skill.name not in policy.host_access:
         hint = f"add {skill.name} to sandboxPolicy.hostAccess of the policy, or use a skill without"
         found.append(Cause("spec.skills", f"{what}, and policy {policy.name} does not name it", hint))
@@ -51,16 +67,6 @@ def host_faults(skill: SkillSource, policy: EffectivePolicy, sandbox: SandboxFac
     if namespace not in (None, SYSTEM_NAMESPACE):
         hint = f"have it applied in {SYSTEM_NAMESPACE}, or installed as a package"
         found.append(Cause("spec.skills", f"{what}, and its SkillPack is one of namespace {namespace!r}", hint))
-    for field, that in _WHOLE_POD.items():
-        if asked.get(field):
-            whole = (
-                f"skill {skill.name!r} asks for sidecar.hostAccess.{field}: {that} would be the whole pod's, the agent's too"
-            )
-            found.append(Cause("spec.skills", whole, "mount what it reads there (hostAccess.mounts)"))
-    for mount in access.mounts:
-        if not _is_sound(mount):
-            where = f"skill {skill.name!r} mounts {mount.host_path[:100]!r} at {mount.mount_path[:100]!r} (sidecar.hostAccess.mounts)"
-            found.append(Cause("spec.skills", where, f"absolute paths, inside the container outside of {', '.join(TAKEN)}"))
     return found
 
 

@@ -23,7 +23,7 @@ from sympozium_core.planning.memory import memory_notes, memory_of, without_memo
 from sympozium_core.planning.policy import EffectivePolicy, run_tools
 from sympozium_core.planning.review import resources_of
 from sympozium_core.planning.runtime_class import runtime_class
-from sympozium_core.planning.sidecars import amounts, declared_tools, image_faults, is_served, sidecar, skill_faults
+from sympozium_core.planning.sidecars import amounts, declared_tools, is_served, sidecar, skill_faults, skill_refusals
 from sympozium_core.planning.unavailable import notes, unavailable
 from sympozium_core.resources import quantities
 
@@ -36,7 +36,8 @@ DEFAULT_PROMPT = (
 
 
 def make_plan(inputs: RunInputs) -> RunPlan:
-    """Raises Refused, with reason InfrastructureError when a field of the run cannot act here: nothing is dropped in silence."""
+    """Raises Refused: with reason InfrastructureError when a field of the run cannot act here, for nothing is dropped in silence, and with
+    PolicyDenied when the policy stands against a skill or the harness of the run."""
     causes = [
         *_model_faults(inputs),
         *skill_faults(inputs),
@@ -45,7 +46,7 @@ def make_plan(inputs: RunInputs) -> RunPlan:
     ]
     if causes:
         raise Refused(causes, reason=Reason.INFRASTRUCTURE_ERROR)
-    if forbidden := [*image_faults(inputs), *harness_denials(inputs.harness, inputs.policy, inputs.sandbox)]:
+    if forbidden := [*skill_refusals(inputs), *harness_denials(inputs.harness, inputs.policy, inputs.sandbox)]:
         raise Refused(forbidden)
     run, spec = inputs.run, inputs.run["spec"]
     tools = run_tools(inputs.policy, run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from collections.abc import Mapping
@@ -11,8 +12,16 @@ from sympozium_core.contracts.mount_places import TAKEN, is_free
 from sympozium_core.contracts.plan import Container, DeclaredTool, Resources, SecretKey
 from sympozium_core.contracts.sandbox import Feature
 from sympozium_core.errors import Cause
-from sympozium_core.names import CORE_SERVERS, ENV_MEMORY_BACKEND, ENV_MEMORY_KB, MCP_SERVER, code_volume
-from sympozium_core.planning.host_access import host_access, host_faults
+from sympozium_core.names import (
+    CORE_SERVERS,
+    ENV_MEMORY_BACKEND,
+    ENV_MEMORY_KB,
+    ENV_SKILL_PACK,
+    ENV_SKILL_TOOLS,
+    MCP_SERVER,
+    code_volume,
+)
+from sympozium_core.planning.host_access import host_access, host_faults, host_refusals
 from sympozium_core.planning.identities import identity_faults
 from sympozium_core.planning.inputs import RunInputs, SandboxFacts, SkillSource
 from sympozium_core.planning.mandatory import parts_of
@@ -40,7 +49,9 @@ def sidecar(skill: SkillSource, sandbox: SandboxFacts, instance: Mapping[str, An
     variables = declared.get("env") or []
     env = {item["name"]: item.get("value") or "" for item in variables if not item.get("valueFrom")}
     env |= {skill_variable(key): value for key, value in skill.params.items()}
-    env["SYMPOZIUM_SKILL_PACK"] = skill.name
+    env[ENV_SKILL_PACK] = skill.name
+    if image and (tools := declared.get("tools")):
+        env[ENV_SKILL_TOOLS] = json.dumps({"tools": tools}, ensure_ascii=False)
     if declared.get("mountMemory") and (most := (instance["spec"].get("memory") or {}).get("maxSizeKB")):
         env[ENV_MEMORY_KB] = str(most)
     if skill.backend is not None:
@@ -126,7 +137,7 @@ def skill_faults(inputs: RunInputs) -> list[Cause]:
         found += _missing_features(skill, inputs.sandbox)
         if skill.asked_for:
             found += memory_faults(skill, inputs)
-        found += host_faults(skill, inputs.policy, inputs.sandbox)
+        found += host_faults(skill, inputs.sandbox)
         if "identities" in inputs.sandbox.features:
             found += identity_faults(skill)
         if "secrets" in inputs.sandbox.features:
@@ -134,8 +145,12 @@ def skill_faults(inputs: RunInputs) -> list[Cause]:
     return found
 
 
-def image_faults(inputs: RunInputs) -> list[Cause]:
-    """Images that a policy does not let in."""
+def skill_refusals(inputs: RunInputs) -> list[Cause]:
+    """What of the run's skills its policy does not let it have."""
+    return [*_image_refusals(inputs), *(cause for skill in inputs.skills for cause in host_refusals(skill, inputs.policy))]
+
+
+def _image_refusals(inputs: RunInputs) -> list[Cause]:
     images = [(skill.name, (_started_by(skill, inputs.sandbox) or ("", ()))[0]) for skill in inputs.skills]
     return [
         Cause(

@@ -18,10 +18,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from sympozium_core.errors import Permanent
+from sympozium_core.registry.requirements import needs, normal
 
 MAX_ARCHIVE = 900 * 1024
 """Bytes: what a ConfigMap takes, with room for its other fields."""
-CORE = "sympozium-core"
 Listed = frozenset[tuple[str, str]]
 """Distributions, by their normal names, and versions."""
 _COMPILED_ELSEWHERE = (".so", ".pyd", ".dll", ".dylib")
@@ -43,7 +43,7 @@ def archive_of(*modules: str, beside: Listed = frozenset()) -> Archive:
     to do instead."""
     packages = tuple(dict.fromkeys(module.partition(".")[0] for module in modules))
     folders = [_folder(package) for package in packages]
-    there = {_normal(found.name) for package in packages for found in _distributions(package)} | {name for name, _ in beside}
+    there = {normal(found.name) for package in packages for found in _distributions(package)} | {name for name, _ in beside}
     for package in packages:
         if needed := sorted(set(_requirements(package)) - there):
             raise Permanent(
@@ -66,12 +66,12 @@ def read_list(file: Path) -> Listed:
     except FileNotFoundError:
         return frozenset()
     parts = (Path(line.strip()).name.split("-") for line in lines if line.strip().endswith(".whl"))
-    return frozenset((_normal(part[0]), part[1]) for part in parts if len(part) >= 5)
+    return frozenset((normal(part[0]), part[1]) for part in parts if len(part) >= 5)
 
 
 def is_listed(module: str, listed: Listed) -> bool:
     """Whether the package of `module` is among them, in the version that is installed here."""
-    return any((_normal(found.name), found.version) in listed for found in _distributions(module.partition(".")[0]))
+    return any((normal(found.name), found.version) in listed for found in _distributions(module.partition(".")[0]))
 
 
 def _folder(package: str) -> Path:
@@ -106,10 +106,7 @@ def _compiled(file: Path, name: str) -> bytes:
 
 def _requirements(package: str) -> Iterable[str]:
     for found in _distributions(package):
-        for line in found.requires or []:
-            name = _normal(line.partition(";")[0].strip().split("[")[0].split(" ")[0].rstrip("<>=!~0123456789.,* "))
-            if name != CORE and "extra ==" not in line:
-                yield name
+        yield from (name for name, _ in needs(found))
 
 
 def _distributions(package: str) -> list[Distribution]:
@@ -121,8 +118,3 @@ def _distributions(package: str) -> list[Distribution]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _normal(name: str) -> str:
-    """As PEP 503 says."""
-    return name.lower().replace("_", "-").replace(".", "-")

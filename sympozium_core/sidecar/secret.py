@@ -21,3 +21,9 @@ def read_secret(folder: str, *keys: str) -> str:
         except FileNotFoundError:
             continue
     raise LookupError(f"the Secret of this skill has none of the keys {', '.join(keys)}")
+
+
+def secret_file(folder: str, key: str) -> str:
+    """Path of one key's file, for a program that reads it itself; empty where the Secret has none. `folder` as in `read_secret`."""
+    file = Path(os.environ.get(ENV_SECRET) or folder) / key
+    return str(file) if file.is_file() else ""

@@ -102,7 +102,7 @@ class Server:
             self._wake.by_signals()
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: self.stop())
-        with Root(self._ipc) as root:
+        with Root(self._ipc, shared=True) as root:
             claims = Claims(root, self.name)
             claims.settle()
             legacy = LegacyPort(root, self.name, self._legacy) if self._legacy else None

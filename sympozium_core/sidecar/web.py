@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -45,12 +46,16 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def ask(call: Call, url: str, headers: Mapping[str, str], *, method: str = "GET", data: bytes | None = None) -> Reply:
-    """Whatever is answered, also a refusal. Raises Unreachable, and ToolError for an answer longer than `MOST`."""
+def ask(
+    call: Call, url: str, headers: Mapping[str, str], *, method: str = "GET", data: bytes | None = None, authority: str = ""
+) -> Reply:
+    """Whatever is answered, also a refusal. `authority` is a file with the certificates of who may vouch for the server; without, those are the
+    system's. Raises Unreachable, and ToolError for an answer longer than `MOST`."""
     proxy = os.environ.get(ENV_PROXY)
-    way = urllib.request.ProxyHandler(dict.fromkeys(("http", "https"), proxy) if proxy else {})
-    opener = urllib.request.build_opener(way, _NoRedirects)
     try:
+        trusted = [urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=authority))] if authority else []
+        way = urllib.request.ProxyHandler(dict.fromkeys(("http", "https"), proxy) if proxy else {})
+        opener = urllib.request.build_opener(way, _NoRedirects, *trusted)
         request = urllib.request.Request(url, data=data, headers=dict(headers), method=method)
         with opener.open(request, timeout=min(TIMEOUT, max(1.0, call.remaining))) as answer:
             body = answer.read(MOST + 1)

@@ -15,7 +15,8 @@ from sympozium_core.contracts.fetching import FetchPolicy, FetchRule
 from sympozium_core.gateway import fetcher
 from sympozium_core.gateway.fetch_request import BadFetch, FetchRequest, read
 from sympozium_core.gateway.fetcher import MAX_BODY, Fetched, Fetcher, FetchFailed, Trail
-from tests.gateway.web import Authority, Names, Server, answer, redirect
+from sympozium_core.testing.authority import Authority
+from tests.gateway.web import Names, Server, answer, redirect
 
 HERE = "127.0.0.1"
 ELSEWHERE = "127.0.0.2"

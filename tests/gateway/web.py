@@ -1,20 +1,14 @@
-"""A web of a test's own: servers on addresses of this machine that answer byte for byte what the test says, names that stand for what it says, and a
-certificate authority that only the test trusts."""
+"""A web of a test's own: servers on addresses of this machine that answer byte for byte what the test says, and names that stand for what
+it says."""
 
 from __future__ import annotations
 
 import asyncio
-import datetime
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Self
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from typing import Self
 
 from sympozium_core.errors import Temporary
 
@@ -107,42 +101,3 @@ class Names:
             raise Temporary("the resolver is away")
         answers = self.known.get(name) or [()]
         return answers.pop(0) if len(answers) > 1 else answers[0]
-
-
-class Authority:
-    """Signs for one name."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "authority of a test")])
-        certificate = self._certificate(self._name, self._key.public_key(), x509.BasicConstraints(ca=True, path_length=0))
-        self.client = ssl.create_default_context(cadata=certificate.public_bytes(serialization.Encoding.PEM).decode())
-
-    def _certificate(self, subject: x509.Name, key: Any, *extensions: x509.ExtensionType) -> x509.Certificate:
-        now = datetime.datetime.now(datetime.UTC)
-        made = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(hours=1))
-        )
-        for extension in extensions:
-            made = made.add_extension(extension, critical=False)
-        return made.sign(self._key, hashes.SHA256())
-
-    def server(self, name: str) -> ssl.SSLContext:
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        certificate = self._certificate(subject, key.public_key(), x509.SubjectAlternativeName([x509.DNSName(name)]))
-        chain, private = self._folder / f"{name}.crt", self._folder / f"{name}.key"
-        chain.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        private.write_bytes(
-            key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(chain, private)
-        return context

@@ -198,6 +198,17 @@ def test_of_several_that_claim_one_succeeds(root: Root) -> None:
     assert sorted(won) == sorted([("rename", n) for n in range(50)] + [("mkdir", n) for n in range(50)])
 
 
+def test_what_is_shared_is_shared_by_the_group(volume: Path) -> None:
+    """As the volume of a pod is, whose directories hand their group down."""
+    volume.mkdir()
+    volume.chmod(0o2777)
+    with Root(volume) as own, Root(volume, shared=True) as shared:
+        own.make_directory("own/requests")
+        shared.make_directory("shared/requests")
+    modes = {path: (volume / path).stat().st_mode & 0o7777 for path in ("own", "own/requests", "shared", "shared/requests")}
+    assert modes == {"own": 0o2755, "own/requests": 0o2755, "shared": 0o2775, "shared/requests": 0o2775}
+
+
 def test_hidden_names_are_not_listed_and_lists_are_bounded(root: Root, volume: Path) -> None:
     for name in (".hidden", "half.tmp", "a", "b", "c"):
         (volume / name).touch()

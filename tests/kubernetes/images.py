@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from sympozium_core.testing.nats_server import executable
@@ -45,10 +45,15 @@ def build() -> dict[str, Path]:
     Raises:
         MachineError: A step failed, or something would have to be fetched and there is no network.
     """
-    wheels = [*_own_wheels(), *_dependencies()]
+    wheels = all_wheels()
     found = {name: _python_image(name, wheels) for name in PYTHON_IMAGES}
     with_git = _python_image("skill", wheels, "git-builder", SKILL_ON_GIT)
     return {**found, "skill-kubectl": _kubectl_image(found["skill"]), "skill-git": _git_image(with_git), "nats": _nats_image()}
+
+
+def all_wheels() -> list[Path]:
+    """Of every package of this tree, and of all that they need. Raises MachineError."""
+    return [*_own_wheels(), *_dependencies()]
 
 
 def load_all(layout: Layout) -> None:
@@ -74,14 +79,16 @@ def _sources(package: Path) -> list[Path]:
     return [*sorted(files), *(file for file in extra if file.exists())]
 
 
-def _key(files: Iterable[Path], *more: str) -> str:
+def key_of(files: Iterable[Path], *more: str) -> str:
+    """Of the names and contents of these files, and of the words."""
     digest = hashlib.sha256("\0".join(more).encode())
     for file in files:
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:20]
 
 
-def _kept(name: str, key: str, suffix: str = "") -> Path:
+def kept_at(name: str, key: str, suffix: str = "") -> Path:
+    """Where what is made once is, or will be; older ones of the name make room."""
     folder = cache() / "images"
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / f"{name}-{key}{suffix}"
@@ -93,24 +100,26 @@ def _kept(name: str, key: str, suffix: str = "") -> Path:
     return kept
 
 
-def _run(command: list[str], folder: Path) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+def call(command: list[str], folder: Path, environment: Mapping[str, str] = os.environ) -> str:
+    """What the command printed. Raises MachineError with what it said."""
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise MachineError(f"`{' '.join(command[:6])} …` failed: {(done.stderr or done.stdout).strip()[-2000:]}")
+    return done.stdout
 
 
 def _own_wheels() -> list[Path]:
     made = []
     for package in _packages():
         sources = _sources(package)
-        kept = _kept(f"wheel-{package.name if package != ROOT else 'core'}", _key(sources))
+        kept = kept_at(f"wheel-{package.name if package != ROOT else 'core'}", key_of(sources))
         if not kept.exists():
-            _build_wheel(package, sources, kept)
+            build_wheel(package, sources, kept)
         made += list(kept.glob("*.whl"))
     return made
 
 
-def _build_wheel(package: Path, sources: list[Path], target: Path) -> None:
+def build_wheel(package: Path, sources: list[Path], target: Path) -> None:
     """From a copy: others work in the tree, and setuptools would leave its folders there."""
     with tempfile.TemporaryDirectory(prefix="sympozium-wheel-") as temporary:
         copy, partial = Path(temporary, "copy"), Path(temporary, "dist")
@@ -118,14 +127,14 @@ def _build_wheel(package: Path, sources: list[Path], target: Path) -> None:
             place = copy / file.relative_to(package)
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(file, place)
-        _run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(partial), "."], copy)
+        call([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(partial), "."], copy)
         shutil.move(partial, target)
 
 
 def _dependencies() -> list[Path]:
     """Wheels of everything that the packages need, of the pinned versions and for the Python of the base image."""
     settings = [package / "setup.cfg" for package in _packages()]
-    kept = _kept("dependencies", _key([ROOT / "constraints.txt", *settings], PYTHON_OF_BASE))
+    kept = kept_at("dependencies", key_of([ROOT / "constraints.txt", *settings], PYTHON_OF_BASE))
     if not kept.exists():
         say("fetching the wheels of the images' dependencies …")
         with tempfile.TemporaryDirectory(prefix="sympozium-wheels-") as temporary:
@@ -135,7 +144,7 @@ def _dependencies() -> list[Path]:
             where += [f"--platform={platform}" for platform in _PLATFORMS]
             pins = ["--constraint", str(ROOT / "constraints.txt"), "--requirement", str(wanted)]
             partial = Path(temporary, "dist")
-            _run([sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(partial), *where, *pins], ROOT)
+            call([sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(partial), *where, *pins], ROOT)
             shutil.move(partial, kept)
     return list(kept.glob("*.whl"))
 
@@ -154,14 +163,16 @@ def _requirements(settings: list[Path]) -> list[str]:
 def _python_image(name: str, wheels: list[Path], above: str = "builder", tag: str = "") -> Path:
     used = [file for file in CONTAINERFILES.rglob("*") if file.is_file() and file.parent.name in (name, "shared")]
     contents = [*used, *(wheels if name == "control-plane" else [w for w in wheels if _small(w)])]
-    kept = _kept(name if above == "builder" else f"{name}-on-{above}", _key(sorted(contents), base(above).digest), ".tar")
+    kept = kept_at(name if above == "builder" else f"{name}-on-{above}", key_of(sorted(contents), base(above).digest), ".tar")
     if not kept.exists():
         say(f"building the image {name} …")
         with tempfile.TemporaryDirectory(prefix="sympozium-image-") as temporary:
             folder = Path(temporary)
             bases = (make_base_image(BASE, folder / "base.tar", above), _wheels_image(wheels, folder))
             arguments = {"BASE": BASE, "WHEELS": WHEELS}
-            _build(Build(CONTAINERFILES / name / "Containerfile", CONTAINERFILES, tag or image(name), bases, arguments), kept)
+            build_one(
+                Build(CONTAINERFILES / name / "Containerfile", CONTAINERFILES, tag or image(name), bases, arguments), kept
+            )
     return kept
 
 
@@ -186,14 +197,14 @@ def _wheels_image(wheels: list[Path], folder: Path) -> Path:
 def _nats_image() -> Path:
     binary = Path(executable()).resolve()
     containerfile = CONTAINERFILES / "nats/Containerfile"
-    kept = _kept("nats", _key([containerfile, binary]), ".tar")
+    kept = kept_at("nats", key_of([containerfile, binary]), ".tar")
     if not kept.exists():
         say("building the image nats …")
         with tempfile.TemporaryDirectory(prefix="sympozium-image-") as temporary:
             folder = Path(temporary)
             layer = make_layer({"/nats-server": binary}, folder / "nats.layer")
             bases = (write_image(folder / "base.tar", NATS, [layer], Settings()),)
-            _build(Build(containerfile, CONTAINERFILES, image("nats"), bases, {"NATS": NATS}), kept)
+            build_one(Build(containerfile, CONTAINERFILES, image("nats"), bases, {"NATS": NATS}), kept)
     return kept
 
 
@@ -201,7 +212,7 @@ def _kubectl_image(skill: Path) -> Path:
     """kubectl is a name of the one binary that holds all of Kubernetes."""
     binary = binaries({"kubernetes"})["kubernetes"]
     containerfile = CONTAINERFILES / "skill-kubectl/Containerfile"
-    kept = _kept("skill-kubectl", _key([containerfile], skill.name, binary.name), ".tar")
+    kept = kept_at("skill-kubectl", key_of([containerfile], skill.name, binary.name), ".tar")
     if not kept.exists():
         say("building the image skill-kubectl …")
         with tempfile.TemporaryDirectory(prefix="sympozium-image-") as temporary:
@@ -209,20 +220,21 @@ def _kubectl_image(skill: Path) -> Path:
             layer = make_layer({"/bin/kubectl": binary}, folder / "kubectl.layer")
             bases = (write_image(folder / "base.tar", KUBECTL, [layer], Settings()), skill)
             arguments = {"KUBECTL": KUBECTL, "SKILL": image("skill")}
-            _build(Build(containerfile, CONTAINERFILES, image("skill-kubectl"), bases, arguments), kept)
+            build_one(Build(containerfile, CONTAINERFILES, image("skill-kubectl"), bases, arguments), kept)
     return kept
 
 
 def _git_image(skill: Path) -> Path:
     containerfile = CONTAINERFILES / "skill-git/Containerfile"
-    kept = _kept("skill-git", _key([containerfile], skill.name), ".tar")
+    kept = kept_at("skill-git", key_of([containerfile], skill.name), ".tar")
     if not kept.exists():
         say("building the image skill-git …")
-        _build(Build(containerfile, CONTAINERFILES, image("skill-git"), (skill,), {"SKILL": SKILL_ON_GIT}), kept)
+        build_one(Build(containerfile, CONTAINERFILES, image("skill-git"), (skill,), {"SKILL": SKILL_ON_GIT}), kept)
     return kept
 
 
-def _build(what: Build, kept: Path) -> None:
+def build_one(what: Build, kept: Path) -> None:
+    """Builds an image into the place where it is kept."""
     partial = kept.with_name(f".{kept.name}.{os.getpid()}")
     try:
         build_containerfile(what, partial).replace(kept)

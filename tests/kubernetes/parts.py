@@ -49,6 +49,7 @@ PARTS: Mapping[str, Part] = {
     ),
     "install": Part(NODE, ("install", "install_by_others", "install_own_nats")),
     "skills": Part(NODE, ("skill_packs", "skill_rights", "skill_code", "memory")),
+    "foreign": Part(NODE, ("third_party", "host_access", "skill_metrics", "git")),
     "runs": Part(GVISOR, ("story", "approvals", "attacks", "hooks", "mcp", "red_team", "tenancy", "kernel_sandbox", "burst")),
     "node": Part(GVISOR, ("machine_node", "sandbox_kubernetes")),
     "machine": Part(GVISOR, ("machine", "machine_control_plane", "machine_webhook")),

@@ -11,7 +11,7 @@ import pytest
 
 from sympozium_core.testing.servers.script import from_data
 from tests.kubernetes import images, runs
-from tests.kubernetes.kubectl import Kubectl
+from tests.kubernetes.kubectl import Kubectl, eventually
 from tests.kubernetes.runs import Model
 
 ENDLESS = {"conversations": [{"turns": [{"fault": {"kind": "silence"}}]}]}
@@ -60,6 +60,8 @@ def test_a_skill_can_do_what_it_declares_and_nothing_else(
     here.apply(PACK)
     here.apply(runs.run("looker", "wait"))
     pod = runs.pod_of(here, "looker")
+    look = ("exec", pod, "-c", "skill-look", "--", "cat", "/var/run/secrets/kubernetes.io/serviceaccount/token")
+    eventually(lambda: here.call(*look).returncode == 0, "the sidecar has its token")
     paths = {
         f"/api/v1/namespaces/{namespace}/pods": 200,
         f"/api/v1/namespaces/{namespace}/secrets": 403,
@@ -73,7 +75,7 @@ def test_a_skill_can_do_what_it_declares_and_nothing_else(
     assert json.loads(said) == paths
     agent = here.refused("exec", pod, "-c", "agent", "--", "cat", "/var/run/secrets/kubernetes.io/serviceaccount/token")
     assert "No such file" in agent
-    token = here("exec", pod, "-c", "skill-look", "--", "cat", "/var/run/secrets/kubernetes.io/serviceaccount/token")
+    token = here(*look)
     here("patch", "agentrun", "looker", "--type=merge", "-p", '{"spec":{"cancel":true}}')
     runs.until_phase(here, "looker", "Cancelled", within=30)
     ended = time.monotonic()

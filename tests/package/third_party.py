@@ -72,9 +72,13 @@ class ThirdParty:
         for package in (table, checksum):
             self._install(package)
             self._prove(package)
+        words = str(self._work / "examples/acme-skill-words")
+        assert "nothing to say" in run([self._sympozium, "skills", "lint", words], env=self._environment)
+        tried = run([self._sympozium, "skills", "test", words], env=self._environment, cwd=self._work)
+        assert "2 calls, 0 not as they should be" in tried, tried
         self._agent()
         self._remove("acme-skill-csv", "acme-skill-checksum")
-        print("skills of a third party, in Python and in Go, pass their suites and serve an agent")
+        print("skills of a third party, in Python and in Go, pass their suites and serve an agent; one in shell answers")
 
     def _new(self, kind: str) -> None:
         run([self._sympozium, "plugins", "new", kind, "brand-new", "--directory", str(self._work)], env=self._environment)

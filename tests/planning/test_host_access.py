@@ -9,6 +9,7 @@ import pytest
 
 from sympozium_core.contracts.plan import HostAccess, HostMount
 from sympozium_core.errors import Refused
+from sympozium_core.names import Reason
 from sympozium_core.planning.inputs import RunInputs, SandboxFacts, SkillSource
 from sympozium_core.planning.plan import make_plan
 
@@ -18,9 +19,10 @@ NAMED = {"template": "Permissive", "sandboxPolicy": {"hostAccess": ["probe"]}}
 PROC = {"hostPath": "/proc", "mountPath": "/host/proc"}
 
 
-def refused(given: RunInputs) -> str:
+def refused(given: RunInputs, reason: str = Reason.INFRASTRUCTURE_ERROR) -> str:
     with pytest.raises(Refused) as caught:
         make_plan(given)
+    assert caught.value.reason == reason
     return str(caught.value)
 
 
@@ -48,12 +50,12 @@ def test_who_asks_for_nothing_needs_nothing(
 def test_without_the_policys_word_nobody_has_it(
     inputs: Make, cluster: SandboxFacts, a_skill: Skill, access: dict[str, Any]
 ) -> None:
-    said = refused(inputs(skills=(a_skill("probe", {"hostAccess": access}),), sandbox=cluster))
+    said = refused(inputs(skills=(a_skill("probe", {"hostAccess": access}),), sandbox=cluster), Reason.POLICY_DENIED)
     assert "skill 'probe' asks for sidecar.hostAccess, and policy" in said
     assert "add probe to sandboxPolicy.hostAccess" in said
     other = {"template": "Permissive", "sandboxPolicy": {"hostAccess": ["other"], "allowHostMounts": True}}
     assert "does not name it" in refused(
-        inputs(skills=(a_skill("probe", {"hostAccess": access}),), sandbox=cluster, policy=other)
+        inputs(skills=(a_skill("probe", {"hostAccess": access}),), sandbox=cluster, policy=other), Reason.POLICY_DENIED
     )
 
 
@@ -67,7 +69,8 @@ def test_what_would_be_the_agents_too_nobody_has(inputs: Make, cluster: SandboxF
 def test_a_name_is_not_enough_for_a_pack_that_a_tenant_wrote(inputs: Make, cluster: SandboxFacts, a_skill: Skill) -> None:
     skill = a_skill("probe", {"hostAccess": {"runAsRoot": True}})
     skill.pack.setdefault("metadata", {})["namespace"] = "tenant"  # type: ignore[attr-defined]  # a dict
-    assert "its SkillPack is one of namespace 'tenant'" in refused(inputs(skills=(skill,), sandbox=cluster, policy=NAMED))
+    said = refused(inputs(skills=(skill,), sandbox=cluster, policy=NAMED), Reason.POLICY_DENIED)
+    assert "its SkillPack is one of namespace 'tenant'" in said
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -45,6 +46,15 @@ def test_an_image_needs_a_runtime_that_starts_images(inputs: Make, cluster: Sand
         make_plan(inputs(skills=(skill,)))
     container = make_plan(inputs(skills=(skill,), sandbox=cluster)).pod.containers[-1]
     assert (container.image, container.command) == ("ghcr.io/acme/k8s-ops:1", ()), "the image's own entry point"
+
+
+def test_an_image_is_told_what_its_pack_declares(inputs: Make, cluster: SandboxFacts, a_skill: Skill) -> None:
+    tools = [{"name": "count", "description": "Count.", "exec": ["grep", "-c"]}]
+    container = make_plan(inputs(skills=(a_skill("lines", {"tools": tools}),), sandbox=cluster)).pod.containers[-1]
+    assert json.loads(container.env["SYMPOZIUM_SKILL_TOOLS"]) == {"tools": tools}
+    assert container.env["SYMPOZIUM_SKILL_PACK"] == "lines"
+    without = make_plan(inputs(skills=(a_skill("lines", {}),), sandbox=cluster)).pod.containers[-1]
+    assert "SYMPOZIUM_SKILL_TOOLS" not in without.env
 
 
 def test_a_skill_of_instructions_has_no_container(inputs: Make, cluster: SandboxFacts, a_skill: Skill) -> None:

@@ -13,7 +13,6 @@ import yaml
 
 from sympozium_core.errors import Permanent
 from sympozium_core.names import CORE_SERVERS
-from sympozium_core.registry.image_recipe import recipe
 from sympozium_core.registry.kinds import BY_GROUP
 from sympozium_core.registry.scaffold import KINDS, write_package
 from sympozium_core.resources.skill_lint import lint
@@ -84,16 +83,3 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     with pytest.raises(Permanent, match="there already"):
         write_package("hook", "word-count", tmp_path)
     assert readme.read_text() == "mine"
-
-
-def test_the_recipe_of_an_image_pins_what_is_installed() -> None:
-    lines = recipe("registry.example.com/base:1").splitlines()
-    assert "FROM registry.example.com/base:1 AS control-plane" in lines
-    targets = "\n".join(lines).partition(" AS skill\n")
-    assert "sympozium-provider-openai==0.1.0" in targets[0]
-    assert "sympozium-skill-shell==0.1.0" in targets[2]
-    assert "sympozium-memory-sqlite==0.1.0" in targets[2], "it runs in the sidecar of the memory"
-    assert "sympozium-provider-openai" not in targets[2], "a sidecar needs no provider"
-    assert f"#   pip wheel --no-deps --wheel-dir wheels {ROOT}/skills/shell" in lines, (
-        "no index has what was installed from a folder"
-    )

@@ -46,6 +46,14 @@ def test_declared_tools_run_as_commands(new_volume: Callable[[str], Any], tmp_pa
     assert volume.end() == 0
 
 
+def test_in_a_pod_it_serves_what_its_skillpack_declares(new_volume: Callable[[str], Any]) -> None:
+    volume = new_volume("lines")
+    declared = json.dumps({"tools": [{"name": "count", "description": "A.", "exec": ["echo", "two"]}]})
+    volume.start([sys.executable, "-m", "sympozium_core.sidecar"], SYMPOZIUM_SKILL_PACK="lines", SYMPOZIUM_SKILL_TOOLS=declared)
+    assert volume.call("c1", "count").content == "two\n"
+    assert volume.end() == 0
+
+
 def test_a_bad_declaration_is_told_and_ends_it(tmp_path: Path) -> None:
     (tmp_path / "tools.json").write_text(json.dumps({"tools": [{"name": "t", "exec": []}]}))
     command = [sys.executable, "-m", "sympozium_core.sidecar", "declared", str(tmp_path / "tools.json")]

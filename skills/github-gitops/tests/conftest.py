@@ -12,6 +12,7 @@ import pytest
 from sympozium_skill_github_gitops import GithubGitopsSkill
 
 from sympozium_core.sidecar.interpreter import python_command
+from sympozium_core.testing.authority import Authority
 from sympozium_core.testing.tool_client import ToolClient
 
 _spec = importlib.util.spec_from_file_location("github_server", Path(__file__).with_name("github_server.py"))
@@ -30,15 +31,30 @@ def github(tmp_path: Path) -> Iterator[Any]:
 
 
 @pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def own_github(tmp_path: Path, authority: Authority) -> Iterator[Any]:
+    """A company's, which speaks TLS."""
+    made = github_server.GitHub(tmp_path / "own", context=authority.server("127.0.0.1"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def serve(tmp_path: Path, github: Any) -> Iterator[Callable[..., ToolClient]]:
     """A server with the token in its Secret; `secret` replaces it, the rest is environment."""
     made: list[ToolClient] = []
 
-    def serve(secret: str = github.token, **environment: str) -> ToolClient:
+    def serve(secret: str = github.token, authority: str = "", **environment: str) -> ToolClient:
         folder = tmp_path / f"server{len(made)}"
         key = folder / "secrets/GITHUB_TOKEN"
         key.parent.mkdir(parents=True)
         key.write_text(secret + "\n")
+        if authority:
+            key.with_name("ca.crt").write_text(authority)
         given = {
             "SYMPOZIUM_SECRET": str(folder / "secrets"),
             "SKILL_REPO": "acme/shop",

@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import re
+import ssl
 import subprocess
 import threading
 import urllib.parse
@@ -84,7 +85,8 @@ class GitHub:
     token = "ghp_test0123456789abcdefABCDEF"
     collaborators = ("alice", "bob")
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: str = "127.0.0.1", context: ssl.SSLContext | None = None) -> None:
+        """Speaks TLS where a context is given."""
         self.folder = folder
         self.bare = folder / f"{self.repo}.git"
         self.items: list[Item] = []
@@ -97,14 +99,13 @@ class GitHub:
         class Handler(_Handler):
             github = owner
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer((address, 0), Handler)
+        self.url = f"{'https' if context else 'http'}://{address}:{self._server.server_port}"
+        if context is not None:  # each connection shakes hands in its own thread, where it may take its time
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
 
     def close(self) -> None:
         self._server.shutdown()

@@ -9,6 +9,7 @@ import pytest
 from sympozium_skill_github_gitops.findings import fingerprint
 
 from sympozium_core.sidecar.definition import BadArguments
+from sympozium_core.testing.authority import Authority
 from sympozium_core.testing.tool_client import ToolClient
 
 Serve = Callable[..., ToolClient]
@@ -97,3 +98,13 @@ def test_a_fingerprint_is_the_same_however_it_is_written_and_fits_a_label() -> N
     for wrong in ("", "a", "a//b", "x/" * 200):
         with pytest.raises(BadArguments):
             fingerprint(wrong)
+
+
+def test_an_own_server_is_known_by_the_authority_of_the_secret(serve: Serve, own_github: Any, authority: Authority) -> None:
+    places = {"SKILL_API_URL": own_github.url, "SKILL_GIT_URL": own_github.url}
+    server = pushed(serve(authority=authority.pem, **places))
+    server.done("pull_request_create", title="More memory", body="It was killed.")
+    assert own_github.show("fix/memory", "deploy/values.yaml") == "memory: 256Mi\n"
+    stranger = serve(**places)
+    for tool in ("repo_clone", "issue_list"):
+        assert "puts its authority into the Secret github-gitops-token, as ca.crt" in stranger.refused(tool)

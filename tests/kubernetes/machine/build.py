@@ -61,6 +61,7 @@ BINARIES = (
     Binary("containerd-shim-runsc-v1", "gvisor", "./shim"),
     Binary("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok"),
     Binary("helm", "helm", "helm.sh/helm/v3/cmd/helm"),
+    Binary("metrics-server", "metrics", "sigs.k8s.io/metrics-server/cmd/metrics-server", tags="grpcnotrace"),
 )
 
 

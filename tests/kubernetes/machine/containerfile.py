@@ -28,6 +28,8 @@ class Build:
     """For the ARG lines."""
     contexts: Mapping[str, Path] = field(default_factory=dict)
     """Folders for `COPY --from=<name>` and `RUN --mount=from=<name>`."""
+    target: str = ""
+    """The stage that is the image; empty: the last."""
 
 
 def build_containerfile(build: Build, target: Path) -> Path:
@@ -44,6 +46,7 @@ def build_containerfile(build: Build, target: Path) -> Path:
             call(*buildah, *storage, "pull", "--quiet", f"docker-archive:{base}")
         given = [f"--build-arg={name}={value}" for name, value in build.arguments.items()]
         given += [f"--build-context={name}={folder}" for name, folder in build.contexts.items()]
+        given += [f"--target={build.target}"] if build.target else []
         how = ["--isolation=chroot", "--pull-never", "--layers=false", *given]
         call(*buildah, *storage, "build", *how, "-f", str(build.containerfile), "-t", build.tag, str(build.context))
         target.unlink(missing_ok=True)

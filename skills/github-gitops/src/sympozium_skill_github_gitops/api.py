@@ -10,12 +10,13 @@ from urllib.parse import urlencode
 
 from sympozium_core.sidecar.calls import Call
 from sympozium_core.sidecar.definition import ToolError
-from sympozium_skill_github_gitops.settings import Settings, token
+from sympozium_skill_github_gitops.settings import UNKNOWN, Settings, authority, token
 
 if TYPE_CHECKING:
     from sympozium_core.sidecar.web import Reply
 
 VERSION = "2022-11-28"
+_CLOSED = "The policy of this agent has to list it in networkPolicy.allowedEgress."
 Method = Literal["GET", "POST", "PATCH"]
 
 
@@ -40,11 +41,11 @@ class Api:
             **({} if body is None else {"Content-Type": "application/json"}),
         }
         try:
-            reply = ask(self.call, url, headers, method=method, data=None if body is None else json.dumps(body).encode())
+            data = None if body is None else json.dumps(body).encode()
+            reply = ask(self.call, url, headers, method=method, data=data, authority=authority())
         except Unreachable as error:
-            raise ToolError(
-                f"{self.settings.api_url} cannot be reached: {error}. The policy of this agent has to list it in networkPolicy.allowedEgress"
-            ) from error
+            hint = UNKNOWN if "CERTIFICATE_VERIFY_FAILED" in str(error) else _CLOSED
+            raise ToolError(f"{self.settings.api_url} cannot be reached: {error}. {hint}") from error
         if not reply.well:
             raise ToolError(_refusal(reply))
         try:

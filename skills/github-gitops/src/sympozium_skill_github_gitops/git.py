@@ -14,7 +14,7 @@ from sympozium_core.sidecar.calls import Call
 from sympozium_core.sidecar.command import Command, run_command
 from sympozium_core.sidecar.definition import ToolError
 from sympozium_core.sidecar.interpreter import python_command
-from sympozium_skill_github_gitops.settings import Settings
+from sympozium_skill_github_gitops.settings import UNKNOWN, Settings, authority
 
 TIMEOUT = 240.0
 MOST = 4 * 1024 * 1024
@@ -33,10 +33,11 @@ _FIXED = {
     "core.quotePath": "false",
 }
 _CLOSED = "The network of this run does not reach it: its policy has to list the host in networkPolicy.allowedEgress."
-_KEPT = ("PATH", "LANG", "SSL_CERT_FILE", ENV_SECRET, *PROXY_VARIABLES, *NO_PROXY_VARIABLES)
+_KEPT = ("PATH", "LANG", ENV_SECRET, *PROXY_VARIABLES, *NO_PROXY_VARIABLES)
 _HINTS = (
     ("CONNECT tunnel failed", _CLOSED),
     ("from proxy after CONNECT", _CLOSED),
+    ("certificate", UNKNOWN),
     ("Authentication failed", "The token is not accepted: whoever runs this agent has to renew it."),
     ("403", "The token may not do that with this repository."),
     ("not found", "The repository or branch does not exist, or the token may not see it."),
@@ -92,7 +93,8 @@ class Git:
     def _configuration(self) -> dict[str, str]:
         """The empty helper takes away those of anybody else."""
         helper = shlex.join(python_command(f"{__package__}.credential"))
-        return {**_FIXED, "credential.helper": "", f"credential.{self.settings.git_url}.helper": f"!{helper}"}
+        trusted = {"http.sslCAInfo": file} if (file := authority()) else {}
+        return {**_FIXED, **trusted, "credential.helper": "", f"credential.{self.settings.git_url}.helper": f"!{helper}"}
 
     def _environment(self) -> dict[str, str]:
         temporary = os.environ.get(ENV_TMP) or "/tmp"

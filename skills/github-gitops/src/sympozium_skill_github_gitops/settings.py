@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sympozium_core.sidecar.definition import ToolError
-from sympozium_core.sidecar.secret import read_secret
+from sympozium_core.sidecar.secret import read_secret, secret_file
 
 SECRET, KEYS = "github-gitops-token", ("GH_TOKEN", "GITHUB_TOKEN")
+AUTHORITY = "ca.crt"
+"""Key of the Secret with the certificates by which an own server is known, in the place of the public ones."""
+UNKNOWN = f"Nobody that is trusted vouches for this server: whoever runs this agent puts its authority into the Secret {SECRET}, as {AUTHORITY}."
 _REPO = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/[A-Za-z0-9_.-]{1,100}")
 _BRANCH = re.compile(r"(?!-)(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)))[A-Za-z0-9_./-]{1,200}(?<![./])")
 
@@ -62,6 +65,11 @@ def token() -> str:
         raise ToolError(
             f"{error}; whoever runs this agent makes it: kubectl create secret generic {SECRET} --from-literal={KEYS[0]}=…"
         ) from error
+
+
+def authority() -> str:
+    """The file with them; empty where the public ones count."""
+    return secret_file(f"/secrets/{SECRET}", AUTHORITY)
 
 
 def is_branch(name: str) -> bool:
