@@ -172,6 +172,8 @@ CONTROL_SERVER = "control"
 """The tool server of what an agent asks of the control plane itself."""
 CORE_SERVERS = (NATIVE_SERVER, GATEWAY_SERVER, CONTROL_SERVER)
 """Names that no skill can have. What these serve is not another's to take, in this order."""
+RUNNER = "runner"
+"""The harness of instances that name none: the core's own program, under a name that is no entry point's to take."""
 MCP_SERVER = "mcp"
 """The tool server that speaks MCP to all of a run's MCP servers, and the skill whose package serves it."""
 

@@ -44,6 +44,7 @@ PAGES: dict[str, Callable[[], str]] = {
         "Sandbox",
         ("SandboxContext", "Availability", "PodStatus", "ContainerStatus"),
     ),
+    "harness.md": lambda: contract_page("Contract of a harness", "sympozium_core.contracts.harness", "Harness", ()),
     "memory.md": lambda: contract_page(
         "Contract of a memory backend", "sympozium_core.contracts.memory", "Memory", ("Place", "Note", "Full", "Unavailable")
     ),

@@ -19,6 +19,7 @@ SUITES = (
     ("Channels", "sympozium_core.testing.channel", "ChannelContract"),
     ("Sandboxes", "sympozium_core.testing.sandbox_local", "LocalSandboxContract"),
     ("Memory backends", "sympozium_core.testing.memory", "MemoryContract"),
+    ("Harnesses", "sympozium_core.testing.harness", "HarnessContract"),
     ("Hooks", "sympozium_core.testing.hook", "HookContract"),
 )
 
@@ -42,6 +43,8 @@ def contract_page(title: str, module: str, first: str, others: tuple[str, ...]) 
                 f"`{_signature(function)}`" + (" (to be implemented)" if needed else ""),
                 prose(function.__doc__),
             ]
+    for name, meaning in source_docs.of_types(home).items():
+        parts += [f"## {name}", prose(meaning)]
     for other in others:
         owner = getattr(home, other)
         own = inspect.getdoc(owner) or ""
@@ -70,7 +73,7 @@ def _signature(function: object) -> str:
 def suites_page() -> str:
     parts = [
         "A plugin is right when it passes the suite of its kind: `pytest --sympozium-conformance` in the folder of its package runs the suites of all that it "
-        "brings, with no test written. Of tool servers, skills, providers, channels, memory backends and hooks each check below is known to fail for one that is broken in that way.",
+        "brings, with no test written. Each check below is known to fail for one that is broken in that way.",
     ]
     for title, module, name in SUITES:
         owner = getattr(importlib.import_module(module), name)

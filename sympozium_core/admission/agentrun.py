@@ -14,6 +14,7 @@ from sympozium_core.errors import Cause
 from sympozium_core.names import FINALIZER_RUN, LABEL_INSTANCE
 from sympozium_core.planning.approvals import waiting_tools, withheld_tools
 from sympozium_core.planning.factory import label_value
+from sympozium_core.planning.harness import harness_denials, harness_faults
 from sympozium_core.planning.policy import EffectivePolicy, run_tools
 from sympozium_core.planning.review import review_run
 from sympozium_core.resources import load
@@ -52,7 +53,9 @@ async def review(
             "apply the policy, or name permissive, default or restrictive",
         )
         return Verdict(causes=(missing,))
-    causes = review_run(run, instance, policy, await lookup.sandbox()) + lookup.hooks(run, instance)
+    sandbox, harness = await lookup.sandbox(), lookup.harness(instance)
+    causes = review_run(run, instance, policy, sandbox) + lookup.hooks(run, instance)
+    causes += [*harness_faults(harness, sandbox), *harness_denials(harness, policy, sandbox)]
     causes += await rights(_own_references(run, instance))
     if causes:
         return Verdict(causes=tuple(causes))

@@ -9,6 +9,7 @@ from typing import Any
 from sympozium_core.admission.lookup import Lookup
 from sympozium_core.errors import Cause
 from sympozium_core.planning.fetching import model_address_faults
+from sympozium_core.planning.harness import harness_denials, harness_faults
 from sympozium_core.planning.lifecycle import declared, denials, lifecycle_faults
 from sympozium_core.planning.memory import BACKEND_FIELD, backend_of, wants_memory
 from sympozium_core.planning.policy import DEFAULT_POLICY
@@ -23,10 +24,12 @@ async def warnings(
     found: list[str] = []
     policy = spec.get("policyRef") or DEFAULT_POLICY
     held, hooks, sandbox = await lookup.policy(namespace, policy), declared({"spec": {}}, instance), await lookup.sandbox()
-    refusals = lifecycle_faults(hooks, sandbox)
+    harness = lookup.harness(instance)
+    refusals = [*lifecycle_faults(hooks, sandbox), *harness_faults(harness, sandbox)]
     if held is not None:
         run: Mapping[str, Any] = {"spec": {}}  # one that asks for nothing of its own
         refusals += [*denials(hooks, held, sandbox), *model_address_faults(run, instance, held, sandbox)]
+        refusals += harness_denials(harness, held, sandbox)
     else:
         found.append(f"spec.policyRef: there is no policy {policy!r} yet; runs are refused until there is")
     for auth in spec.get("authRefs") or []:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from sympozium_core.contracts.cluster import User
 from sympozium_core.errors import Cause
-from sympozium_core.planning.inputs import MemoryBackend, SandboxFacts
+from sympozium_core.planning.inputs import HarnessSource, MemoryBackend, SandboxFacts
 from sympozium_core.planning.policy import EffectivePolicy
 
 
@@ -32,6 +32,9 @@ class Lookup(Protocol):
 
     async def policy(self, namespace: str, name: str) -> EffectivePolicy | None:
         """In the namespace, then in the system's, then among the built-in ones."""
+
+    def harness(self, instance: Mapping[str, Any]) -> HarnessSource:
+        """The agent's program that the instance names; its `problem` says why it cannot be had."""
 
     async def secret_exists(self, namespace: str, name: str) -> bool:
         """True also where this process may not look: a webhook on a cluster reads no Secrets."""

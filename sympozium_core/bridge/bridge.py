@@ -134,7 +134,7 @@ class _Run:
             attempt=given.attempt,
             deadline=given.deadline,
             max_turns=plan.limits.max_turns,
-            turns=(given.earlier or Earlier()).turns,
+            turns=(given.earlier or Earlier()).turns if plan.resumes else 0,
         )
         self.endpoint = ModelEndpoint(calls, plan.model.model)
         self._tasks: list[asyncio.Task[Any]] = []

@@ -54,7 +54,7 @@ class ModelCalls:
     """The model calls of one attempt of one run."""
 
     def __init__(self, bus: Bus, uid: str, *, attempt: int, deadline: float, max_turns: int, turns: int = 0) -> None:
-        """`turns` are those of earlier attempts, `deadline` epoch seconds."""
+        """`turns` are those of earlier attempts that are not asked for again, `deadline` epoch seconds."""
         self._bus = bus
         self._subject = subjects.request(uid, subjects.MODEL)
         self._attempt = attempt
@@ -62,6 +62,7 @@ class ModelCalls:
         self._max_turns = max_turns
         self.turns = turns
         self._failures = 0
+        self._beyond = False
         self._active = 0
         self._ordinals = _Ordinals()
         self._slots = asyncio.Semaphore(MAX_CALLS_AT_ONCE)
@@ -72,7 +73,7 @@ class ModelCalls:
 
         Raises BudgetExceeded, Temporary (try again), Permanent with the gateway's reason.
         """
-        if self.turns + self._active >= self._max_turns:
+        if self.turns + self._active >= self._max_turns and not self._first_beyond():
             raise BudgetExceeded(
                 f"the run has had its {self._max_turns} turns", hint="raise maxTurns, or give it a smaller task"
             )
@@ -94,6 +95,13 @@ class ModelCalls:
                 self.turns += 1
             else:
                 self._failures += 1
+
+    def _first_beyond(self) -> bool:
+        """Of the calls that come when every turn is on record: it is left to the gateway, which refuses it, and what the gateway says of a limit is
+        what a run's end goes by, whatever its agent makes of a refusal."""
+        first = not self._beyond and self.turns >= self._max_turns
+        self._beyond = self._beyond or first
+        return first
 
     async def _frames(self, body: bytes, ordinal: int) -> AsyncGenerator[list[Frame], None]:
         data = b'{"attempt":%d,"ordinal":%d,"body":%b}' % (self._attempt, ordinal, body)

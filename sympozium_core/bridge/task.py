@@ -28,7 +28,7 @@ def task(assignment: Assignment, offer: Offer, endpoint: ModelEndpoint) -> Task:
             approval_seconds=plan.approvals.timeout,
         ),
         resume=_resume(assignment.earlier, assignment.workspace_lost)
-        if assignment.earlier and assignment.earlier.messages
+        if plan.resumes and assignment.earlier and assignment.earlier.messages
         else None,
     )
 

@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_data_dir(show)
     verbs.add_parser("commands", help="list commands that plugins add")
     new = verbs.add_parser("new", help="write the package of a new plugin")
-    new.add_argument("new_kind", metavar="skill|provider|channel|sandbox|memory|hook", help="what it is to be")
+    new.add_argument("new_kind", metavar="skill|provider|channel|sandbox|memory|harness|hook", help="what it is to be")
     new.add_argument("name", metavar="NAME", help="what it is called, such as word-count")
     new.add_argument(
         "--directory", type=Path, default=Path(), metavar="FOLDER", help="where its folder is made (default: here)"

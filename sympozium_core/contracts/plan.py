@@ -19,6 +19,7 @@ from sympozium_core.contracts.approvals import Approvals
 from sympozium_core.contracts.fetching import FetchPolicy
 from sympozium_core.contracts.mcp import McpServer
 from sympozium_core.contracts.tool_policy import ToolPolicy
+from sympozium_core.names import RUNNER
 
 Role = Literal["agent", "bridge", "skill", "hook"]
 Network = Literal["bus", "api", "api-only", "none"]
@@ -274,6 +275,10 @@ class RunPlan:
     sandbox: str
     """Entry point name of the sandbox driver."""
     pod: PodPlan
+    harness: str = RUNNER
+    """Entry point name of the program in the agent's container, or the core's own."""
+    resumes: bool = True
+    """That program goes on with the conversation of an earlier attempt; else it begins again, and is answered from the record."""
     prompt_sections: tuple[str, ...] = ()
     """What hooks add to the system prompt, in order of the plugins' names."""
     identities: tuple[Identity, ...] = ()

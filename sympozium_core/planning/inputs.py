@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sympozium_core.contracts.harness import Ability
 from sympozium_core.contracts.plan import ModelRef
 from sympozium_core.contracts.sandbox import Feature, Promise
 from sympozium_core.planning.policy import EffectivePolicy
@@ -70,6 +71,22 @@ class McpSource:
 
 
 @dataclass(frozen=True)
+class HarnessSource:
+    """The program that the run's instance has in the agent's container."""
+
+    name: str
+    abilities: frozenset[Ability] = frozenset()
+    command: tuple[str, ...] = ()
+    """How it is started where no image is: on this machine, or, of the core's own runner, in the runner's image; empty for one that is an image only."""
+    image: str = ""
+    image_command: tuple[str, ...] = ()
+    problem: str = ""
+    """Why it cannot be had at all."""
+    hint: str = ""
+    """What to do about the problem."""
+
+
+@dataclass(frozen=True)
 class SandboxFacts:
     """The runtime that would hold the run."""
 
@@ -93,12 +110,12 @@ class RunInputs:
     instance: Mapping[str, Any]
     policy: EffectivePolicy
     sandbox: SandboxFacts
+    harness: HarnessSource
     skills: tuple[SkillSource, ...] = ()
     missing_skills: tuple[str, ...] = ()
     mcp: tuple[McpSource, ...] = ()
     mcp_skill: SkillSource | None = None
     """What speaks to them; None where it is not installed."""
-    agent_command: tuple[str, ...] = ()
     bridge_command: tuple[str, ...] = ()
     bridge_hooks: tuple[str, ...] = ()
     """Entry points of the installed plugins that the bridge loads, sorted by name."""

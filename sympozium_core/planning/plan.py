@@ -13,6 +13,7 @@ from sympozium_core.names import NATIVE_TOOLS, Reason, Tool
 from sympozium_core.planning.approvals import approvals_of
 from sympozium_core.planning.egress import egress
 from sympozium_core.planning.fetching import fetch_policy
+from sympozium_core.planning.harness import agent_container, harness_denials, harness_faults, harness_notes
 from sympozium_core.planning.identities import identity
 from sympozium_core.planning.inputs import RunInputs, SkillSource, default_of, model_of
 from sympozium_core.planning.lifecycle import has_hooks, hook_identity, hook_plans
@@ -36,11 +37,16 @@ DEFAULT_PROMPT = (
 
 def make_plan(inputs: RunInputs) -> RunPlan:
     """Raises Refused: with reason InfrastructureError when a field of the run cannot act here, for nothing is dropped in silence, and with
-    PolicyDenied when the policy stands against a skill of the run."""
-    causes = [*_model_faults(inputs), *skill_faults(inputs), *unavailable(inputs)]
+    PolicyDenied when the policy stands against a skill or the harness of the run."""
+    causes = [
+        *_model_faults(inputs),
+        *skill_faults(inputs),
+        *unavailable(inputs),
+        *harness_faults(inputs.harness, inputs.sandbox),
+    ]
     if causes:
         raise Refused(causes, reason=Reason.INFRASTRUCTURE_ERROR)
-    if forbidden := skill_refusals(inputs):
+    if forbidden := [*skill_refusals(inputs), *harness_denials(inputs.harness, inputs.policy, inputs.sandbox)]:
         raise Refused(forbidden)
     run, spec = inputs.run, inputs.run["spec"]
     tools = run_tools(inputs.policy, run)
@@ -63,10 +69,12 @@ def make_plan(inputs: RunInputs) -> RunPlan:
         system_prompt=spec.get("systemPrompt") or inputs.instance["spec"].get("systemPrompt") or DEFAULT_PROMPT,
         model=model_of(run, inputs.instance),
         tools=tools,
-        native_tools=tuple(tool for tool in NATIVE_TOOLS if tools.decide(tool, UntoldCall()).action == "allow"),
+        native_tools=_native_tools(inputs, tools),
         servers=tuple(ToolServer(skill.name, declared_tools(skill)) for skill in served),
         limits=limits_of(run, inputs.instance, inputs.policy),
         sandbox=inputs.sandbox.name,
+        harness=inputs.harness.name,
+        resumes="resume" in inputs.harness.abilities,
         pod=pod,
         identities=identities,
         hooks=hook_plans(inputs, pod, _within(Resources(), inputs.policy)),
@@ -78,7 +86,12 @@ def make_plan(inputs: RunInputs) -> RunPlan:
         private_mcp=inputs.policy.mcp_private or (),
         prompt_sections=(section,) if (section := mcp_section(inputs)) else (),
         approvals=approvals_of(inputs.policy),
-        notes=(*notes(inputs), *memory_notes(inputs), *closed),
+        notes=(
+            *notes(inputs),
+            *harness_notes(inputs.harness, run, inputs.sandbox),
+            *memory_notes(inputs),
+            *closed,
+        ),
     )
 
 
@@ -92,6 +105,13 @@ def _attached(skills: tuple[SkillSource, ...], tools: ToolPolicy) -> tuple[Skill
     if tools.decide(Tool.EXECUTE_COMMAND).action != "deny":
         return skills
     return tuple(skill for skill in skills if skill.name != SHELL_SKILL)
+
+
+def _native_tools(inputs: RunInputs, tools: ToolPolicy) -> tuple[str, ...]:
+    """Those that the agent's program has, and whose every call the policy allows."""
+    if "native-tools" not in inputs.harness.abilities:
+        return ()
+    return tuple(tool for tool in NATIVE_TOOLS if tools.decide(tool, UntoldCall()).action == "allow")
 
 
 def _within(resources: Resources, policy: EffectivePolicy) -> Resources:
@@ -108,7 +128,7 @@ def _pod(
     resources = _within(amounts(resources_of(run, instance)), inputs.policy)
     containers = [
         Container("bridge", "bridge", command=inputs.bridge_command),
-        Container("agent", "agent", command=inputs.agent_command, resources=resources, workspace=True, skills=True),
+        agent_container(inputs.harness, inputs.sandbox, resources),
     ]
     containers += [sidecar(skill, inputs.sandbox, instance) for skill in skills if is_served(skill, inputs.sandbox)]
     texts = [

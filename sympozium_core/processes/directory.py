@@ -16,13 +16,22 @@ from sympozium_core.contracts.cluster import Forbidden, NotFound, ResourceType
 from sympozium_core.contracts.skill import Skill
 from sympozium_core.errors import Cause, Refused
 from sympozium_core.planning.egress import names_in
-from sympozium_core.planning.inputs import McpSource, MemoryBackend, RunInputs, SandboxFacts, SkillSource, skill_refs
+from sympozium_core.planning.inputs import (
+    HarnessSource,
+    McpSource,
+    MemoryBackend,
+    RunInputs,
+    SandboxFacts,
+    SkillSource,
+    skill_refs,
+)
 from sympozium_core.planning.mandatory import both
 from sympozium_core.planning.memory import MEMORY_SKILL, wants_memory
 from sympozium_core.planning.plan import SHELL_SKILL
 from sympozium_core.planning.policy import DEFAULT_POLICY, EffectivePolicy, effective_policy
 from sympozium_core.planning.skills import LEGACY_PREFIX, FoundSkill, attach
 from sympozium_core.processes.addresses import Addresses
+from sympozium_core.processes.harnesses import Harnesses, harness_drivers
 from sympozium_core.processes.memory_backends import MemoryBackends
 from sympozium_core.processes.shared_reads import Reader
 from sympozium_core.processes.skill_archives import SkillArchives
@@ -59,8 +68,10 @@ class Directory:
         relay: Relay,
         commands: Mapping[str, tuple[str, ...]],
         archives: SkillArchives | None = None,
+        harnesses: Harnesses | None = None,
     ) -> None:
         """`archives` are those of a runtime that starts containers from images."""
+        self._harnesses = harnesses or Harnesses(harness_drivers(), commands.get("agent", ()))
         self._cluster = cluster
         self.skills = skills
         self._relay = relay
@@ -178,6 +189,9 @@ class Directory:
         found = await self._skill(namespace, name)
         return None if found is None else found.pack
 
+    def harness(self, instance: Mapping[str, Any]) -> HarnessSource:
+        return self._harnesses.of(instance)
+
     def memory_backend(self, name: str) -> MemoryBackend:
         return self._memories.find(name)
 
@@ -218,11 +232,11 @@ class Directory:
             policy=policy,
             sandbox=sandbox,
             addresses=addresses,
+            harness=self.harness(instance),
             skills=skills,
             missing_skills=missing,
             mcp=tuple(mcp),
             mcp_skill=await self._mcp_skill() if mcp else None,
-            agent_command=self._commands["agent"],
             bridge_command=self._commands["bridge"],
             bridge_hooks=self._bridge_hooks,
         )

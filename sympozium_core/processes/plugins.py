@@ -8,6 +8,7 @@ from sympozium_core import names
 from sympozium_core.contracts.skill import Skill
 from sympozium_core.planning.inputs import SandboxFacts
 from sympozium_core.processes.directory import Directory
+from sympozium_core.processes.harnesses import Harnesses, harness_drivers
 from sympozium_core.processes.shared_reads import Reader
 from sympozium_core.processes.skill_archives import SkillArchives
 from sympozium_core.registry.catalogue import installed
@@ -53,4 +54,5 @@ def make_directory(
     archives: SkillArchives | None = None,
 ) -> Directory:
     skills: Drivers[Skill] = Drivers(names.GROUP_SKILLS, Skill, record=record)
-    return Directory(cluster, skills, sandbox, relay, commands, archives)
+    harnesses = Harnesses(harness_drivers(record=record), commands["agent"])
+    return Directory(cluster, skills, sandbox, relay, commands, archives, harnesses)

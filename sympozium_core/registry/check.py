@@ -37,8 +37,6 @@ def _hook_fault(entry: Installed) -> str:
 
 
 def _driver_fault(kind: PluginKind, loaded: Any) -> str:
-    if not kind.contract:
-        return ""
     fault = driver_fault(loaded, load_value(kind.contract))
     if not fault:
         loaded()

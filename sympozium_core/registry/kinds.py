@@ -14,7 +14,7 @@ class PluginKind:
     """What a person calls it; the word in `sympozium plugins list`."""
     group: str
     contract: str = ""
-    """``module:Class`` that a driver must subclass; empty for hooks, and where the core has no such contract yet: then only loading is checked."""
+    """``module:Class`` that a driver must subclass; empty for hooks."""
     hook: bool = False
 
 
@@ -25,7 +25,7 @@ KINDS: tuple[PluginKind, ...] = (
     PluginKind("memory", names.GROUP_MEMORIES, "sympozium_core.contracts.memory:Memory"),
     PluginKind("MCP client", names.GROUP_MCP_CLIENTS, "sympozium_core.contracts.mcp:McpClient"),
     PluginKind("skill", names.GROUP_SKILLS, "sympozium_core.contracts.skill:Skill"),
-    PluginKind("harness", names.GROUP_HARNESSES),
+    PluginKind("harness", names.GROUP_HARNESSES, "sympozium_core.contracts.harness:Harness"),
     PluginKind("hook", names.GROUP_HOOKS, hook=True),
     PluginKind("bridge hook", names.GROUP_BRIDGE_HOOKS, hook=True),
 )

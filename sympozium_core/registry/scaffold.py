@@ -13,9 +13,7 @@ from string import Template
 from sympozium_core.errors import Permanent
 from sympozium_core.names import CORE_SERVERS
 
-KINDS = ("skill", "provider", "channel", "sandbox", "memory", "hook")
-LATER = ("harness",)
-"""Kinds whose contracts are not part of this version."""
+KINDS = ("skill", "provider", "channel", "sandbox", "memory", "harness", "hook")
 LONGEST = 24
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _ENDING = ".template"
@@ -60,10 +58,6 @@ class NewPackage:
 
 def write_package(kind: str, name: str, parent: Path) -> list[Path]:
     """The files of a new folder ``<parent>/<distribution>``, written. Raises UnknownKind, BadName or InTheWay before anything is."""
-    if kind in LATER:
-        raise UnknownKind(
-            f"the contract of a {kind} is not part of this version", hint=f"kinds that can be written: {', '.join(KINDS)}"
-        )
     if kind not in KINDS:
         raise UnknownKind(f"there is no kind of plugin {kind!r}", hint=f"one of {', '.join(KINDS)}")
     if not _NAME.fullmatch(name) or len(name) > LONGEST or name in CORE_SERVERS:

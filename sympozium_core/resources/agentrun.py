@@ -136,6 +136,8 @@ class AgentRunStatus(Loose):
     """1 is next."""
     effective_policy: EffectivePolicy | None = None
     plan_digest: str | None = None
+    harness: str | None = None
+    """The program in the agent's container."""
     outcome: FreeForm | None = None
     """What has become of the agent, while postRun hooks run; told when they have ended."""
     hooks: list[HookStatus] | None = None

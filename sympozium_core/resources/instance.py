@@ -138,6 +138,8 @@ class InstanceSpec(Strict):
     auth_refs: list[AuthReference] = []
     system_prompt: str | None = None
     """Who the agent is and how it works; a run may give its own."""
+    harness: ObjectName | None = None
+    """The program in the agent's container: name of an installed harness; by default the core's own, ``runner``."""
     skills: list[SkillReference] = []
     """In the order that decides which of several servers gets an untargeted call."""
     policy_ref: ObjectName | None = None

@@ -8,6 +8,7 @@ import tomllib
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,18 @@ def memory_suite(found: Found) -> dict[str, Any]:
     return {found.title: type(found.title, (MemoryContract,), fields)}
 
 
+def harness_suite(found: Found) -> dict[str, Any]:
+    from sympozium_core.testing.harness import HarnessContract
+
+    harness_class, module = load_value(found.entry.value), found.entry.value.partition(":")[0].partition(".")[0]
+    fields: dict[str, Any] = {"harness_class": harness_class, "entry_point": found.entry.name}
+    package = find_spec(module)
+    if package is not None and package.submodule_search_locations and find_spec(f"{module}.testing") is not None:
+        said = importlib.import_module(f"{module}.testing")
+        fields |= {"known_gaps": getattr(said, "KNOWN_GAPS", {}), "command": getattr(said, "COMMAND", ())}
+    return {found.title: type(found.title, (HarnessContract,), fields)}
+
+
 def hook_suite(found: Found) -> dict[str, Any]:
     from sympozium_core.testing.hook import HookContract
 
@@ -167,6 +180,7 @@ _SUITES: Mapping[str, Callable[[Found], dict[str, Any]]] = {
     names.GROUP_CHANNELS: channel_suite,
     names.GROUP_SANDBOXES: sandbox_suite,
     names.GROUP_MEMORIES: memory_suite,
+    names.GROUP_HARNESSES: harness_suite,
     names.GROUP_HOOKS: hook_suite,
     names.GROUP_BRIDGE_HOOKS: hook_suite,
 }

@@ -15,7 +15,7 @@ import pytest
 from sympozium_core.bridge.credentials import Credentials, Wanted
 from sympozium_core.bus import subjects
 from sympozium_core.bus.calls import CallRequest, serve
-from sympozium_core.contracts.plan import AccessRule, Container, Identity, PodPlan, SkillText, ToolServer
+from sympozium_core.contracts.plan import AccessRule, Container, Identity, Limits, PodPlan, SkillText, ToolServer
 from sympozium_core.errors import Permanent, Temporary
 from sympozium_core.ipc.files import Root
 
@@ -205,3 +205,32 @@ async def test_a_later_attempt_learns_what_became_of_its_workspace(world: Any, w
     told = [message for message in seen[0] if message["role"] == "user" and "/workspace is empty" in message["content"]]
     assert len(told) == lost
     assert [message["role"] for message in seen[0]][-2 if lost else -1] == "tool"
+
+
+async def test_a_program_that_begins_again_is_not_told_of_earlier_attempts(world: Any) -> None:
+    """It asks what it asked before, and what is on record is neither asked nor counted again."""
+    world.plan = world.make_plan(resumes=False, limits=Limits(max_turns=2))
+    asked: list[Any] = []
+
+    def respond(body: Any) -> Any:
+        asked.append(body["messages"])
+        call = ("call_a", "execute_command", {"command": "make"})
+        return world.tool_chunks(call) if len(asked) == 1 else world.text_chunks("done")
+
+    world.provider.respond = respond
+    first = world.pod("pod-1")
+    first.serve("shell", "execute_command", run=lambda request: None)
+    await first.bridge()
+    await first.runner()
+    await world.entry("tool.requested")
+    await first.kill()
+    world.attempt = 2
+    second = world.pod("pod-2")
+    second.serve("shell", "execute_command")
+    await second.bridge()
+    await second.runner()
+    assert (await second.task())["resume"] is None
+    assert (await world.entry("result"))["status"] == "success"
+    assert len(asked) == 2
+    assert asked[1][-1]["content"].startswith("Outcome unknown")
+    assert len(await world.entries("tool.requested")) == 1

@@ -147,10 +147,13 @@ async def test_turns_are_bounded(world, client):
     for number in range(5):
         async with client.post({**BODY, "messages": [{"role": "user", "content": str(number)}]}) as response:
             assert response.status == 200
-    async with client.post(BODY) as response:
-        assert response.status == 403
-        assert (await response.json())["error"]["code"] == "budget_exceeded"
+    for _ in range(3):
+        async with client.post(BODY) as response:
+            assert response.status == 403
+            assert (await response.json())["error"]["code"] == "budget_exceeded"
     assert len(world.provider.bodies) == 5
+    (refused,) = await world.entries("model.error")
+    assert refused["failure"] == "budget", "once it is on record, where the run's end is decided"
 
 
 async def test_equal_questions_get_answers_of_their_own(world, client):

@@ -91,7 +91,7 @@ def test_a_new_package_is_written_where_it_is_said(alone: Any, tmp_path: Path) -
     assert f"{folder}/setup.cfg\n" in done.out
     assert done.out.endswith(f"now: cd {folder} && pip install -e '.[test]' && pytest --sympozium-conformance\n")
     assert "there already" in alone("plugins", "new", "hook", "word-count", "--directory", str(tmp_path), code=1).err
-    assert "is not part of this version" in alone("plugins", "new", "harness", "chat", code=1).err
+    assert "there is no kind of plugin 'thing'" in alone("plugins", "new", "thing", "chat", code=1).err
 
 
 def test_the_recipe_of_an_image(alone: Any) -> None:

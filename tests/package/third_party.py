@@ -15,7 +15,7 @@ from tests.package.processes import run
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "docs" / "examples" / "third-party"
-KINDS = ("skill", "provider", "channel", "sandbox", "memory", "hook")
+KINDS = ("skill", "provider", "channel", "sandbox", "memory", "harness", "hook")
 SCRIPT = {
     "conversations": [
         {

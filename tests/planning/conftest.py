@@ -6,8 +6,9 @@ from typing import Any, get_args
 
 import pytest
 
+from sympozium_core.contracts.harness import ALL_ABILITIES
 from sympozium_core.contracts.sandbox import ALL_PROMISES, Feature
-from sympozium_core.planning.inputs import RunInputs, SandboxFacts, SkillSource
+from sympozium_core.planning.inputs import HarnessSource, RunInputs, SandboxFacts, SkillSource
 from sympozium_core.planning.policy import effective_policy
 from sympozium_core.resources import load
 
@@ -33,6 +34,7 @@ SHELL = SkillSource(
     {},
     ("python", "-m", "shell"),
 )
+RUNNER = HarnessSource("runner", ALL_ABILITIES, ("python", "-m", "runner"))
 ISOLATING = SandboxFacts("bubblewrap", ALL_PROMISES)
 SHARED = SandboxFacts("process", frozenset())
 CLUSTER = SandboxFacts("kubernetes", ALL_PROMISES, frozenset(get_args(Feature)), keeps_workspace=False)
@@ -79,6 +81,7 @@ def inputs() -> Make:
         skills: tuple[SkillSource, ...] = (SHELL,),
         missing: tuple[str, ...] = (),
         addresses: Mapping[str, tuple[str, ...]] | None = None,
+        harness: HarnessSource = RUNNER,
         **more: Any,
     ) -> RunInputs:
         normal_run, normal_instance = objects(run, instance)
@@ -89,7 +92,7 @@ def inputs() -> Make:
             sandbox=sandbox,
             skills=skills,
             missing_skills=missing,
-            agent_command=("python", "-m", "runner"),
+            harness=harness,
             bridge_command=("python", "-m", "bridge"),
             addresses=addresses or {},
             **more,

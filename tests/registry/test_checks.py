@@ -34,7 +34,7 @@ CASES: dict[str, tuple[str, str, str]] = {
         HOOK.format("run_events"),
         "there is no hook sympozium_run_events; did you mean sympozium_run_event?",
     ),
-    "harness": (GROUP_HARNESSES, "class P: pass", ""),
+    "harness": (GROUP_HARNESSES, "class P: pass", "P is not a subclass of sympozium_core.contracts.harness.Harness"),
 }
 
 

@@ -14,7 +14,7 @@ import yaml
 from sympozium_core.errors import Permanent
 from sympozium_core.names import CORE_SERVERS
 from sympozium_core.registry.kinds import BY_GROUP
-from sympozium_core.registry.scaffold import KINDS, LATER, write_package
+from sympozium_core.registry.scaffold import KINDS, write_package
 from sympozium_core.resources.skill_lint import lint
 
 ROOT = Path(__file__).parents[2]
@@ -71,10 +71,9 @@ def test_names_that_cannot_be_are_refused(name: str, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("kind", [*LATER, "thing"])
-def test_kinds_that_cannot_be_say_which_can(kind: str, tmp_path: Path) -> None:
-    with pytest.raises(Permanent, match="skill, provider, channel, sandbox, memory, hook"):
-        write_package(kind, "word-count", tmp_path)
+def test_kinds_that_cannot_be_say_which_can(tmp_path: Path) -> None:
+    with pytest.raises(Permanent, match="skill, provider, channel, sandbox, memory, harness, hook"):
+        write_package("thing", "word-count", tmp_path)
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

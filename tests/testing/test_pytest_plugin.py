@@ -38,6 +38,21 @@ def run(folder: Path, site: Path, *words: str) -> subprocess.CompletedProcess[st
     )
 
 
+HARNESS = """
+    from sympozium_core.contracts.harness import Harness
+
+    class Boxed(Harness):
+        def image(self):
+            return "ghcr.io/acme/agent:1"
+"""
+OF_HARNESS = """
+    import sys
+
+    COMMAND = (sys.executable, "-c", "raise SystemExit(3)")
+    KNOWN_GAPS = {"test_the_task_is_what_the_user_says": "it does nothing at all"}
+"""
+
+
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     folder = tmp_path / "package"
@@ -87,13 +102,25 @@ def test_what_cannot_be_tested_says_why(package: Path, tmp_path: Path, entries: 
 
 
 def test_a_kind_without_a_suite_is_said_and_the_others_are_tested(package: Path, tmp_path: Path) -> None:
-    entries = {"sympozium.hooks": {"good": "acme_good"}, "sympozium.harnesses": {"good": "acme_good"}}
+    entries = {"sympozium.hooks": {"good": "acme_good"}, "sympozium.mcp_clients": {"good": "acme_good"}}
     write_package(tmp_path / "site", "acme-hooks", {"acme_good": GOOD}, entries)
     done = run(package, tmp_path / "site", "--sympozium-conformance", "-rs")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "plugins of the kind harness have no suite in this version" in done.stdout
+    assert "plugins of the kind MCP client have no suite in this version" in done.stdout
 
 
 def test_it_is_run_in_a_packages_folder(tmp_path: Path) -> None:
     done = run(tmp_path, tmp_path, "--sympozium-conformance")
     assert "is no package's folder" in done.stderr
+
+
+def test_a_harness_says_what_it_need_not_do_and_how_it_is_started_here(package: Path, tmp_path: Path) -> None:
+    modules = {"acme_boxed.__init__": HARNESS, "acme_boxed.testing": OF_HARNESS}
+    write_package(tmp_path / "site", "acme-hooks", modules, {"sympozium.harnesses": {"boxed": "acme_boxed:Boxed"}})
+    wanted = "entry_point or image_stays or user_says or system_prompt_comes"
+    done = run(package, tmp_path / "site", "--sympozium-conformance", "-v", "-k", wanted)
+    assert "TestHarnessBoxed::test_the_entry_point_names_the_class PASSED" in done.stdout
+    assert "TestHarnessBoxed::test_its_image_stays_the_same PASSED" in done.stdout
+    assert "TestHarnessBoxed::test_the_task_is_what_the_user_says XFAIL" in done.stdout
+    assert "TestHarnessBoxed::test_the_system_prompt_comes_first FAILED" in done.stdout
+    assert "it ended with 3 and no result" in done.stdout

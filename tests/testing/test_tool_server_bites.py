@@ -11,8 +11,9 @@ import pytest
 
 from sympozium_core.errors import SympoziumError
 from sympozium_core.ipc.protocol import Manifest
+from sympozium_core.testing.program_bench import PATIENCE
 from sympozium_core.testing.tool_server import ToolServerContract
-from sympozium_core.testing.tool_server_bench import PATIENCE, ServerBench
+from sympozium_core.testing.tool_server_bench import ServerBench
 from tests.testing.plain_probes import PlainLegacySuite, PlainServerSuite
 
 HURRY = 1.5

@@ -68,6 +68,7 @@ def _stamp(context: RunContext, inputs: RunInputs, made: RunPlan) -> Mapping[str
         },
         "planDigest": digest(to_json(made)),
         "sandbox": made.sandbox,
+        "harness": made.harness,
         "network": network_digest(made.pod) if context.network is not None else None,
         "hookNetwork": network_digest(made.hooks[0].pod) if made.hooks and context.network is not None else None,
         "hookRights": True if made.hook_identity is not None else None,
@@ -79,7 +80,7 @@ def _stamp(context: RunContext, inputs: RunInputs, made: RunPlan) -> Mapping[str
 def _tell(context: RunContext, run: Object, inputs: RunInputs, made: RunPlan) -> None:
     asked = (run["spec"].get("requestedBy") or {}).get("username") or "an unknown user"
     model, servers = made.model, ", ".join(server.name for server in made.servers) or "no tool server"
-    decided = f"policy {inputs.policy.name}, sandbox {made.sandbox}, model {model.provider}/{model.model}, {servers}"
+    decided = f"policy {inputs.policy.name}, sandbox {made.sandbox}, harness {made.harness}, model {model.provider}/{model.model}, {servers}"
     context.normal(run, "Planned", f"admitted for {asked}: {decided}")
     for note in made.notes:
         context.warning(run, "NotProvided", note)

@@ -58,7 +58,7 @@ def _container(pod_id: str, container: Container, plan: PodPlan, bus: Bus, setti
     if container.role == "hook":
         # Kept by the kubelet when the container ends, so that what a hook says needs nobody in its pod to carry it.
         found["terminationMessagePath"] = volumes.SKIP
-    if container.role == "hook" or not container.image:
+    if container.role in MAIN or not container.image:
         found["workingDir"] = volumes.WORKSPACE if container.workspace else volumes.TMP
     return found
 
