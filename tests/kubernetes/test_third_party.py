@@ -1,5 +1,5 @@
-"""Skills of somebody else's on a cluster: in Python, in shell and in Go, brought as the documentation says; and the images that `sympozium plugins image`
-gives the recipe of, at work."""
+"""Skills of somebody else's on a cluster: in Python, in shell and in Go, brought as the documentation says; an agent's program of their own; and the images
+that `sympozium plugins image` gives the recipe of, at work."""
 
 from __future__ import annotations
 
@@ -29,10 +29,12 @@ CALLS = [
     {"name": "matching_lines", "arguments": {"pattern": "a", "file": "a.csv"}},
     {"name": "next_time", "arguments": {"line": "0 9 * * 1-5", "after": "2026-11-28T12:00:00"}},
 ]
+COMMAND = [{"name": "execute_command", "arguments": {"command": "expr 3 + 9; id -u"}}]
 SHA256 = "77c2c3d1669658b7"
 SCRIPT = {
     "conversations": [
         {"when": "wait", "turns": [{"fault": {"kind": "silence"}}]},
+        {"when": "own", "turns": [{"tools": COMMAND}, {"text": "It is 12."}]},
         {"when": "all", "turns": [{"tools": WRITTEN}, {"tools": CALLS}, {"text": "Done."}]},
     ]
 }
@@ -122,6 +124,22 @@ def test_each_serves_a_run(ran: dict[str, Any], here: Kubectl) -> None:
     name = ran["pod"]["metadata"]["name"]
     look = ("exec", name, "-c", "skill-csv-tables", "--", "python3", "-P", "-c", "import acme_skill_csv")
     assert "No module named 'acme_skill_csv'" in here.refused(*look), "its image does not have it"
+
+
+def test_an_agent_program_of_their_own_carries_a_run(mine: Operator, here: Kubectl, model: Model) -> None:
+    runs.furnish(here, model, harness="loop")
+    here.apply(runs.run("own", "Use your own program."))
+    status = runs.until_phase(here, "own", "Succeeded", "Failed")
+    assert (status.get("result"), status.get("harness")) == ("It is 12.", "loop"), status
+    request = model.server.requests[-1]
+    (said,) = [message["content"] for message in request.body["messages"] if message["role"] == "tool"]
+    assert said.startswith("12\n1000\n")
+    assert "read_file" not in str(request.body.get("tools")), "it has no file tools of its own"
+
+    here.apply(runs.run("held", "wait"))
+    (agent,) = here.get("pod", runs.pod_of(here, "held"))["spec"]["containers"]
+    assert (agent["image"], agent.get("command")) == (third_party.HARNESS, None)
+    assert agent["securityContext"]["readOnlyRootFilesystem"]
 
 
 def test_the_images_have_what_was_installed_and_nothing_more(mine: Operator, kubectl: Kubectl) -> None:

@@ -7,8 +7,11 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
+from sympozium_core.registry.scaffold import write_package
 from tests.kubernetes import images
 from tests.kubernetes.machine.archives import Settings, make_layer, unpack_debian, write_image
 from tests.kubernetes.machine.build import say
@@ -21,6 +24,13 @@ EXAMPLES = ROOT / "docs/examples/third-party"
 CONTROL_PLANE, SKILL = (f"registry.acme.example/sympozium-{name}:mine" for name in ("control-plane", "skill"))
 CHECKSUM, WORDS = "registry.acme.example/skill-checksum:1.2.0", "registry.acme.example/skill-words:1.0.0"
 """As their SkillPacks call them."""
+HARNESS = "registry.acme.example/agent-loop:1.0.0"
+"""As the package of the harness `loop` calls it."""
+AGENT = f"""
+FROM {images.BASE}
+COPY src/sympozium_harness_loop/agent.py /opt/agent.py
+ENTRYPOINT ["python3", "-I", "/opt/agent.py"]
+"""
 SHELL, JQ = "localhost/shell-with-jq:1", ("jq", "libjq1", "libonig5", "libc6", "libgcc-s1")
 APT = '#!/bin/sh\n[ "$1" = update ] || command -v jq >/dev/null\n'
 """There is no network where images are built, and what the Containerfile asks for is there."""
@@ -97,9 +107,12 @@ def build() -> list[Path]:
         for name, text in CRON.items():
             (cron / name).parent.mkdir(parents=True, exist_ok=True)
             (cron / name).write_text(text)
-        packages = [checksum, _source(folder, "acme-skill-csv"), cron]
+        loop = _harness(folder)
+        packages = [checksum, _source(folder, "acme-skill-csv"), cron, loop]
         mine = _by_recipe(folder, [_wheel(package) for package in packages], ours)
-        return [*mine, _image(checksum, CHECKSUM), _image(_source(folder, "acme-skill-words"), WORDS, _shell())]
+        words = _image(_source(folder, "acme-skill-words"), WORDS, _shell(), {"BASE": SHELL})
+        agent = _image(loop, HARNESS, (make_base_image(images.BASE, folder / "python.tar", "builder"),))
+        return [*mine, _image(checksum, CHECKSUM), words, agent]
 
 
 def load_all(layout: Layout) -> None:
@@ -110,6 +123,16 @@ def load_all(layout: Layout) -> None:
 
 def _source(folder: Path, name: str) -> Path:
     return Path(shutil.copytree(EXAMPLES / name, folder / name, dirs_exist_ok=True))
+
+
+def _harness(folder: Path) -> Path:
+    """What `sympozium plugins new harness loop` writes, with the name of an image filled in."""
+    write_package("harness", "loop", folder)
+    package = folder / "sympozium-harness-loop"
+    told = package / "src/sympozium_harness_loop/__init__.py"
+    told.write_text(told.read_text().replace('return ""', f'return "{HARNESS}"'))
+    (package / "Containerfile").write_text(AGENT)
+    return package
 
 
 def _files(folder: Path) -> list[Path]:
@@ -124,12 +147,11 @@ def _wheel(package: Path) -> Path:
     return next(kept.glob("*.whl"))
 
 
-def _image(folder: Path, tag: str, bases: tuple[Path, ...] = ()) -> Path:
+def _image(folder: Path, tag: str, bases: tuple[Path, ...] = (), arguments: Mapping[str, str] = MappingProxyType({})) -> Path:
     kept = images.kept_at(folder.name, images.key_of(_files(folder), *(base.name for base in bases)), ".tar")
     if not kept.exists():
         say(f"building the image {tag} …")
-        arguments = {"BASE": SHELL} if bases else {}
-        images.build_one(Build(folder / "Containerfile", folder, tag, bases, arguments), kept)
+        images.build_one(Build(folder / "Containerfile", folder, tag, bases, dict(arguments)), kept)
     return kept
 
 
