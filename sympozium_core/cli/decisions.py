@@ -100,7 +100,7 @@ def print_calls(tools: ToolPolicy, calls: Sequence[AskedCall]) -> bool:
 def print_made(entries: Sequence[Mapping[str, Any]]) -> None:
     """The calls of a run by its journal: what was decided of each, by which rule, of which arguments, and how it ended."""
     ends = {entry.get("call"): entry for entry in entries if entry.get("type") == "tool.result"}
-    calls = [entry for entry in entries if entry.get("type") in ("tool.requested", "tool.denied")]
+    calls = _in_order(entries)
     if not calls:
         return
     print()
@@ -113,6 +113,21 @@ def print_made(entries: Sequence[Mapping[str, Any]]) -> None:
         for entry in calls
     ]
     print_rows(["CALL", "OUTCOME", "BECAUSE"], rows)
+
+
+def _in_order(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """What was asked for and what was denied, as the model asked for it: the calls of one answer go on record as they are decided."""
+    found: list[Mapping[str, Any]] = []
+    place: dict[Any, int] = {}
+    begun = 0
+    for entry in entries:
+        if entry.get("type") == "model.answer":
+            asked = (entry.get("message") or {}).get("tool_calls") or []
+            place, begun = {each.get("id"): number for number, each in enumerate(asked)}, len(found)
+        elif entry.get("type") in ("tool.requested", "tool.denied"):
+            found.append(entry)
+            found[begun:] = sorted(found[begun:], key=lambda each: place.get(each.get("call"), len(place)))
+    return found
 
 
 def _outcome(entry: Mapping[str, Any], end: Mapping[str, Any] | None) -> str:

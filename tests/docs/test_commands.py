@@ -20,7 +20,7 @@ from tests.docs.conftest import NOT_RUN, ON_A_CLUSTER
 
 DEADLINE = 60
 MARKERS = {"", "file", "background", "exit", "output", "output of", ON_A_CLUSTER, NOT_RUN, "schema"}
-NOT_RUN_AT_MOST = 11
+NOT_RUN_AT_MOST = 13
 
 
 def environment(folder: Path) -> dict[str, str]:
