@@ -169,7 +169,9 @@ class ExchangeAnswer(Protocol):
 
 
 class Exchange(Protocol):
-    """Carries out one HTTP request to a server, with its headers and credentials added."""
+    """Carries out one HTTP request to a server, with its headers, its credentials and the query of its own address added:
+    ``async with exchange(method, path, headers, body) as answer``. Redirects that may be followed it has followed.
+    """
 
     def __call__(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes
@@ -210,7 +212,7 @@ class McpClient(ABC):
         """Opens a session, lists all tools, and ends the session, whatever came of it. The caller bounds the time of it all, and may cancel it: no
         exchange outlives the call. A request that is not answered within `server.timeout` has failed.
 
-        Names, descriptions and annotations are the server's own; `prefix`, `allow` and `deny` are for whoever offers the tools. Of more than MAX_TOOLS the
-        first are told, and no more than MAX_PAGES pages are asked for. Raises SympoziumError that names the server and says what it said, and shows nothing
+        Names, descriptions and annotations are the server's own; `prefix`, `allow` and `deny` are for whoever offers the tools. Of more than 512 (MAX_TOOLS)
+        the first are told, and no more than 64 pages (MAX_PAGES) are asked for. Raises SympoziumError that names the server and says what it said, and shows nothing
         of `server.headers` nor of the query of its address.
         """

@@ -109,7 +109,7 @@ class MannerChecks:
         assert not claimed, f"it says that it can do {claimed}"
 
     async def test_what_a_server_wants_of_it_is_refused(self, case: McpCase) -> None:
-        """One that asks waits for its answer. It is asked in the stream of an answer that does not come before it has one."""
+        """One that asks may wait for its answer before it gives its own."""
         wire = HttpServer(tool("add"))
         asked = {
             "jsonrpc": "2.0",
@@ -118,11 +118,13 @@ class MannerChecks:
             "params": {"messages": [], "maxTokens": 1},
         }
         wire.instead = {
-            "tools/list": lambda seen: stream(event(asked), event(wire.found(seen.message))),
+            "tools/list": lambda seen: stream(event(asked), wire.heard, event(wire.found(seen.message))),
             "GET": lambda seen: Answer(405),
         }
         assert await case.names(wire) == ["add"]
-        assert not [each for each in wire.answered if "result" in each], "it says what nobody has said"
+        (answer,) = wire.answered
+        assert answer["id"] == "wanted"
+        assert "error" in answer, "it says what nobody has said"
 
     async def test_it_adds_no_credentials(self, case: McpCase) -> None:
         """They are the exchange's to add: what a client is told of headers is for nobody else."""

@@ -29,7 +29,8 @@ class Stall:
     """In the place of a piece: nothing comes any more."""
 
 
-Piece = bytes | Exception | Stall
+Piece = bytes | Exception | Stall | asyncio.Event
+"""An event: what follows comes when it is set."""
 
 
 @dataclass
@@ -44,6 +45,8 @@ class Answer:
         for part in self.parts:
             if isinstance(part, Stall):
                 await asyncio.Event().wait()
+            elif isinstance(part, asyncio.Event):
+                await part.wait()
             elif isinstance(part, Exception):
                 raise part
             else:
@@ -126,6 +129,8 @@ class ProtocolServer(ABC):
         """Exchanges that somebody is in."""
         self.answered: list[Mapping[str, Any]] = []
         """Messages from the client that answer the server's own requests."""
+        self.heard = asyncio.Event()
+        """Set with the first of them."""
         self._news = asyncio.Event()
 
     @asynccontextmanager
@@ -255,6 +260,7 @@ class HttpServer(ProtocolServer):
             self._ready = self._ready or seen.method == "notifications/initialized"
             if seen.method == "answer":
                 self.answered.append(seen.message)
+                self.heard.set()
             return Answer(202)
         self._ids.add(seen.message["id"])
         said = self.says(self.found(seen.message))

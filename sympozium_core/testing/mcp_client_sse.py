@@ -86,7 +86,7 @@ class SseChecks:
         assert await case.names(wire) == ["one", "two", "three"]
 
     async def test_messages_of_the_older_transport_stay_with_the_server(self, case: McpCase) -> None:
-        """A server may not have its messages, and the credentials that go with them, sent elsewhere; nor to a path of its own that only looks the same."""
+        """A server may not have its messages, and the credentials that go with them, sent elsewhere."""
         wire = SseServer(tool("add"))
         wire.endpoint = f"https://elsewhere.example{ENDPOINTS['a-path']}"
         await case.failure(wire)

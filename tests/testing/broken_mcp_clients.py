@@ -276,6 +276,15 @@ class MakesThingsUp(SoundClient):
         }
 
 
+class NeverAnswers(SoundClient):
+    async def first(self, talk: Talk, answer: ExchangeAnswer, number: int) -> Found:
+        async for _, data in self.events(answer):
+            found: Found = json.loads(data)
+            if "method" not in found:
+                return found
+        raise ValueError("the stream ended")
+
+
 class SendsHeaders(SoundClient):
     def headers(self, talk: Talk) -> dict[str, str]:
         return super().headers(talk) | {each.name.lower(): each.value for each in talk.server.headers}

@@ -75,6 +75,7 @@ BREAKS: dict[type[McpClient], tuple[str, ...]] = {
     broken.Curious: ("it_asks_for_nothing_else",),
     broken.Boasts: ("it_claims_no_abilities",),
     broken.MakesThingsUp: ("what_a_server_wants_of_it_is_refused",),
+    broken.NeverAnswers: ("what_a_server_wants_of_it_is_refused",),
     broken.SendsHeaders: ("it_adds_no_credentials",),
     broken.OwnPath: ("it_asks_at_the_servers_own_address",),
     broken.KeepsAStream: ("every_exchange_is_left",),
