@@ -197,5 +197,7 @@ class FaultChecks:
                 for say in answers:
                     wire = transport(tool("add"), instead={method: say})
                     wire.secret = f"token={KEY}-3"
-                    assert KEY not in await case.shown(wire, headers=headers, timeout=1), f"its error shows it; asked was {wire.methods}"
+                    assert KEY not in await case.shown(wire, headers=headers, timeout=1), (
+                        f"its error shows it; asked was {wire.methods}"
+                    )
         assert KEY not in case.logged(), "it is in a log"
