@@ -48,6 +48,12 @@ PAGES: dict[str, Callable[[], str]] = {
     "memory.md": lambda: contract_page(
         "Contract of a memory backend", "sympozium_core.contracts.memory", "Memory", ("Place", "Note", "Full", "Unavailable")
     ),
+    "mcp-client.md": lambda: contract_page(
+        "Contract of an MCP client",
+        "sympozium_core.contracts.mcp",
+        "McpClient",
+        ("Exchange", "ExchangeAnswer", "McpServer", "McpHeader", "Discovered", "DiscoveredTool", "Annotations"),
+    ),
     "skill.md": lambda: contract_page("Contract of a skill package", "sympozium_core.contracts.skill", "Skill", ()),
     "exit-codes.md": exit_codes,
     "hooks.md": hook_page,

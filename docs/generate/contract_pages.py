@@ -19,6 +19,7 @@ SUITES = (
     ("Channels", "sympozium_core.testing.channel", "ChannelContract"),
     ("Sandboxes", "sympozium_core.testing.sandbox_local", "LocalSandboxContract"),
     ("Memory backends", "sympozium_core.testing.memory", "MemoryContract"),
+    ("MCP clients", "sympozium_core.testing.mcp_client", "McpClientContract"),
     ("Harnesses", "sympozium_core.testing.harness", "HarnessContract"),
     ("Hooks", "sympozium_core.testing.hook", "HookContract"),
 )
@@ -35,12 +36,14 @@ def contract_page(title: str, module: str, first: str, others: tuple[str, ...]) 
         prose(inspect.getdoc(owner)),
         *_fields(owner),
     ]
-    for name, function in vars(owner).items():
+    for name, given in vars(owner).items():
+        function = given.fget if isinstance(given, property) else given
         if inspect.isfunction(function) and not name.startswith("_"):
+            kind = ", a property" if isinstance(given, property) else ""
             needed = getattr(function, "__isabstractmethod__", False)
             parts += [
                 f"### {name}",
-                f"`{_signature(function)}`" + (" (to be implemented)" if needed else ""),
+                f"`{_signature(function)}`" + (" (to be implemented)" if needed else "") + kind,
                 prose(function.__doc__),
             ]
     for name, meaning in source_docs.of_types(home).items():

@@ -23,6 +23,10 @@ Transport = Literal["http", "sse"]
 
 MAX_NAME = 64
 """Characters of a tool's name on offer: what vendors take."""
+MAX_TOOLS = 512
+"""Of one server; of more, the first count."""
+MAX_PAGES = 64
+"""On which a server may list them."""
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -165,7 +169,9 @@ class ExchangeAnswer(Protocol):
 
 
 class Exchange(Protocol):
-    """Carries out one HTTP request to a server, with its headers and credentials added."""
+    """Carries out one HTTP request to a server, with its headers, its credentials and the query of its own address added:
+    ``async with exchange(method, path, headers, body) as answer``. Redirects that may be followed it has followed.
+    """
 
     def __call__(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes
@@ -197,10 +203,16 @@ class McpClient(ABC):
     @abstractmethod
     def adapter(self) -> str:
         """A Python module that serves over streamable HTTP, at ``/mcp``, what a program speaks on its standard streams:
-        ``--listen WHERE -- COMMAND…``, or ``--listen WHERE --input FIFO --output FIFO`` for one that runs in another container. WHERE is a port, or the
+        ``--listen WHERE -- COMMAND…``, or ``--listen WHERE --input FIFO --output FIFO`` for one that runs in another container: what it says and what it hears, made where they are missing. WHERE is a port, or the
         path of a Unix socket to make. It begins to listen before the program has said anything.
         """
 
     @abstractmethod
     async def discover(self, server: McpServer, exchange: Exchange) -> Discovered:
-        """Opens a session, lists all tools, and ends the session. The caller bounds its time. Raises SympoziumError with what the server said."""
+        """Opens a session, lists all tools, and ends the session, whatever came of it. The caller bounds the time of it all, and may cancel it: no
+        exchange outlives the call. A request that is not answered within `server.timeout` has failed.
+
+        Names, descriptions and annotations are the server's own; `prefix`, `allow` and `deny` are for whoever offers the tools. Of more than 512 (MAX_TOOLS)
+        the first are told, and no more than 64 pages (MAX_PAGES) are asked for. Raises SympoziumError that names the server and says what it said, and shows nothing
+        of `server.headers` nor of the query of its address.
+        """

@@ -13,12 +13,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from sympozium_core.contracts.mcp import Discovered, ExchangeAnswer, McpClient, McpServer
+from sympozium_core.contracts.mcp import MAX_TOOLS, Discovered, ExchangeAnswer, McpClient, McpServer
 from sympozium_core.errors import Permanent, Temporary
 from sympozium_core.gateway.tool_host import ToolHost
 from sympozium_core.gateway.tool_http import ToolConnections
 
-MAX_TOOLS = 512
 MAX_DESCRIPTION = 1024
 MAX_NAME = 128
 

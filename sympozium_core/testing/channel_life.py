@@ -8,7 +8,6 @@ import logging
 import subprocess
 import sys
 import time
-import traceback
 from typing import Any, ClassVar, get_args
 
 import pytest
@@ -17,6 +16,7 @@ from sympozium_core.contracts.channel import Channel, Health
 from sympozium_core.contracts.channel_messages import ChannelError, Failure
 from sympozium_core.testing.channel_case import ChannelCase, ended
 from sympozium_core.testing.servers.chat import FLOOD, ChatFaultKind
+from sympozium_core.testing.shown import everything_of
 
 WRONG = "wrong-token-that-nobody-may-see"
 
@@ -167,7 +167,7 @@ class LifeChecks:
         kinds: tuple[ChatFaultKind, ...] = ("status", "garbage", "cut", "redirect", "not_http", "html")
         for kind in kinds:
             case.server.fail(kind, "send", status=401, location=f"http://localhost:1/{secrets[0]}")
-            shown.append(_everything(await case.failure(running, case.message())))
+            shown.append(everything_of(await case.failure(running, case.message())))
         await running.stop()
         for kind in kinds:
             case.server.fail(kind, "receive", location=f"http://localhost:1/{secrets[0]}")
@@ -179,7 +179,7 @@ class LifeChecks:
         running = await case.started(credentials=credentials)
         error = await running.until_ended()
         assert error is not None
-        shown += [_everything(error), repr(running.health), caplog.text]
+        shown += [everything_of(error), repr(running.health), caplog.text]
         for secret in secrets:
             assert secret not in "".join(shown), "a token is shown"
 
@@ -194,10 +194,3 @@ def _left(before: set[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
         if not frame.f_globals["__name__"].startswith(ours)
     ]
     return [task for task in new if not task.done()]
-
-
-def _everything(error: BaseException) -> str:
-    """All that a log may show: the message, its repr, and the same of what is chained."""
-    chained = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    own = f"{error}{error!r}{error.args}{getattr(error, 'hint', '')}" + "".join(traceback.format_exception_only(error))
-    return own + (_everything(chained) if chained else "")

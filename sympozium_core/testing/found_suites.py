@@ -46,7 +46,7 @@ def module_of(package: Path) -> types.ModuleType:
     module = types.ModuleType(f"sympozium_conformance_of_{name.replace('-', '_')}")
     for each in found:
         try:
-            for key, value in _SUITES.get(each.entry.group, _no_suite)(each).items():
+            for key, value in SUITES[each.entry.group](each).items():
                 setattr(module, key, value)
         except (SympoziumError, ImportError, AttributeError) as error:
             raise pytest.UsageError(f"{each.entry.kind} {each.entry.name}: {error}") from error
@@ -149,13 +149,27 @@ def memory_suite(found: Found) -> dict[str, Any]:
 def harness_suite(found: Found) -> dict[str, Any]:
     from sympozium_core.testing.harness import HarnessContract
 
-    harness_class, module = load_value(found.entry.value), found.entry.value.partition(":")[0].partition(".")[0]
-    fields: dict[str, Any] = {"harness_class": harness_class, "entry_point": found.entry.name}
-    package = find_spec(module)
-    if package is not None and package.submodule_search_locations and find_spec(f"{module}.testing") is not None:
-        said = importlib.import_module(f"{module}.testing")
-        fields |= {"known_gaps": getattr(said, "KNOWN_GAPS", {}), "command": getattr(said, "COMMAND", ())}
+    fields: dict[str, Any] = {"harness_class": load_value(found.entry.value), "entry_point": found.entry.name}
+    said = _said(found)
+    fields |= {"known_gaps": getattr(said, "KNOWN_GAPS", {}), "command": getattr(said, "COMMAND", ())}
     return {found.title: type(found.title, (HarnessContract,), fields)}
+
+
+def mcp_client_suite(found: Found) -> dict[str, Any]:
+    from sympozium_core.testing.mcp_client import McpClientContract
+
+    fields = {"client_class": load_value(found.entry.value), "entry_point": found.entry.name}
+    fields["known_gaps"] = getattr(_said(found), "KNOWN_GAPS", {})
+    return {found.title: type(found.title, (McpClientContract,), fields)}
+
+
+def _said(found: Found) -> Any:
+    """The module `testing` of a package, in which it says what a suite has to know; None where there is none, and none is needed."""
+    module = found.entry.value.partition(":")[0].partition(".")[0]
+    package = find_spec(module)
+    if package is None or not package.submodule_search_locations or find_spec(f"{module}.testing") is None:
+        return None
+    return importlib.import_module(f"{module}.testing")
 
 
 def hook_suite(found: Found) -> dict[str, Any]:
@@ -165,21 +179,13 @@ def hook_suite(found: Found) -> dict[str, Any]:
     return {found.title: type(found.title, (HookContract,), fields)}
 
 
-def _no_suite(found: Found) -> dict[str, Any]:
-    """So that the report says it, and what else the package brings is tested."""
-
-    def test_there_is_a_suite(self: object) -> None:
-        pytest.skip(f"plugins of the kind {found.entry.kind} have no suite in this version")
-
-    return {found.title: type(found.title, (), {"test_there_is_a_suite": test_there_is_a_suite})}
-
-
-_SUITES: Mapping[str, Callable[[Found], dict[str, Any]]] = {
+SUITES: Mapping[str, Callable[[Found], dict[str, Any]]] = {
     names.GROUP_SKILLS: skill_suite,
     names.GROUP_PROVIDERS: provider_suite,
     names.GROUP_CHANNELS: channel_suite,
     names.GROUP_SANDBOXES: sandbox_suite,
     names.GROUP_MEMORIES: memory_suite,
+    names.GROUP_MCP_CLIENTS: mcp_client_suite,
     names.GROUP_HARNESSES: harness_suite,
     names.GROUP_HOOKS: hook_suite,
     names.GROUP_BRIDGE_HOOKS: hook_suite,

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import copy
 import subprocess
-import sys
 import threading
 import types
 from collections.abc import Mapping, Sequence
@@ -29,6 +28,7 @@ from sympozium_core.planning.patches import apply_patch
 from sympozium_core.registry.loading import Failure
 from sympozium_core.registry.relay import Relay, Source
 from sympozium_core.testing.hook_samples import CALLS, EVENTS, PLANS, RUNS
+from sympozium_core.testing.imported_alone import imported_alone
 
 AT_ONCE = 5.0
 """Seconds after which a hook is taken as hanging: whoever asks it waits, and the run with it."""
@@ -200,11 +200,7 @@ class HookContract:
         """The plugin's module in a process that has imported nothing but hooks."""
         plugin = self.plugin
         module = plugin.__name__ if isinstance(plugin, types.ModuleType) else type(plugin).__module__
-        code = f"import sys, sympozium_core.hooks, sympozium_core.errors; before = set(sys.modules); import {module}; {then}"
-        environment = f"import sys; sys.path[:] = {[path for path in sys.path if path]!r}; "
-        return subprocess.run(
-            [sys.executable, "-c", environment + code], capture_output=True, text=True, timeout=60, check=False
-        )
+        return imported_alone(module, then, "import sympozium_core.hooks, sympozium_core.errors; before = set(sys.modules)")
 
 
 def _hooks() -> list[str]:

@@ -9,8 +9,6 @@ That a note outlives a loss of power cannot be tried here: that it outlives a pr
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -21,6 +19,7 @@ import pytest
 from sympozium_core.contracts.memory import Memory
 from sympozium_core.names import GROUP_MEMORIES
 from sympozium_core.registry.drivers import driver_fault
+from sympozium_core.testing.imported_alone import imported_alone
 from sympozium_core.testing.memory_bench import Bench
 from sympozium_core.testing.memory_bounds import BoundChecks
 from sympozium_core.testing.memory_notes import NoteChecks
@@ -55,18 +54,14 @@ class MemoryContract(NoteChecks, SearchChecks, BoundChecks, PlaceChecks, Process
         assert found[0].load() is self.memory_class
 
     def test_its_module_can_be_imported_alone_and_says_nothing(self) -> None:
-        done = self._import("")
+        done = imported_alone(self.memory_class.__module__)
         assert done.returncode == 0, done.stderr[-2000:]
         assert not done.stdout, f"it prints when it is imported: {done.stdout[:200]!r}"
 
     def test_its_module_imports_of_the_core_what_is_public(self) -> None:
-        done = self._import("print(*(n for n in sys.modules if n.startswith('sympozium_core.')), sep='\\n')")
+        done = imported_alone(
+            self.memory_class.__module__, "print(*(n for n in sys.modules if n.startswith('sympozium_core.')), sep='\\n')"
+        )
         assert done.returncode == 0, done.stderr[-2000:]
         strange = [name for name in done.stdout.split() if name.split(".")[1] not in PUBLIC]
         assert not strange, f"not for backends, and may change without notice: {', '.join(strange)}"
-
-    def _import(self, then: str) -> subprocess.CompletedProcess[str]:
-        """The backend's module in a process that has imported nothing else."""
-        path = [path for path in sys.path if path]
-        code = f"import sys; sys.path[:] = {path!r}; import {self.memory_class.__module__}; {then}"
-        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-import traceback
 from contextlib import aclosing
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from sympozium_core.contracts.provider import ProviderError
 from sympozium_core.testing.provider_case import ProviderCase
 from sympozium_core.testing.servers.script import Answer, Fault, FaultKind
+from sympozium_core.testing.shown import everything_of
 
 SHORT = 0.4
 """Seconds of a call that is meant to run out of time."""
@@ -160,7 +160,7 @@ class FailureChecks:
             case.server.say(Answer("a b c", fault=Fault(kind, status=401, location=f"http://localhost:1/?token={key}")))
             errors.append(await case.failure(endpoint=endpoint))
         for error in errors:
-            assert key not in _everything(error), f"{error.failure} shows the key"
+            assert key not in everything_of(error), f"{error.failure} shows the key"
         assert key not in repr(endpoint)
 
     async def _answered(self, case: ProviderCase, status: int) -> ProviderError:
@@ -175,13 +175,6 @@ class FailureChecks:
 
     def _path(self, case: ProviderCase) -> str:
         return str(getattr(case.server, "path", "/"))
-
-
-def _everything(error: BaseException) -> str:
-    """All that a log may show: the message, its repr, and the same of what is chained."""
-    chained = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    own = f"{error}{error!r}{error.args}{getattr(error, 'hint', '')}" + "".join(traceback.format_exception_only(error))
-    return own + (_everything(chained) if chained else "")
 
 
 def _longest_text(data: object) -> str:

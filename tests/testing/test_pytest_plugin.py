@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from sympozium_core.registry.kinds import BY_GROUP
+from sympozium_core.testing.found_suites import SUITES
 from sympozium_core.testing.packages import write_package
+
+ROOT = Path(__file__).parents[2]
 
 GOOD = """
     from sympozium_core.hooks import hookimpl
@@ -101,12 +105,18 @@ def test_what_cannot_be_tested_says_why(package: Path, tmp_path: Path, entries: 
     assert says in done.stderr
 
 
-def test_a_kind_without_a_suite_is_said_and_the_others_are_tested(package: Path, tmp_path: Path) -> None:
-    entries = {"sympozium.hooks": {"good": "acme_good"}, "sympozium.mcp_clients": {"good": "acme_good"}}
-    write_package(tmp_path / "site", "acme-hooks", {"acme_good": GOOD}, entries)
-    done = run(package, tmp_path / "site", "--sympozium-conformance", "-rs")
+def test_every_kind_has_a_suite() -> None:
+    assert SUITES.keys() == BY_GROUP.keys()
+
+
+def test_a_client_of_mcp_is_tested_beside_the_skill_of_its_package(tmp_path: Path) -> None:
+    done = run(
+        ROOT / "skills" / "mcp", tmp_path, "--sympozium-conformance", "-v", "-k", "what_a_server_has or its_pack or entry_point"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "plugins of the kind MCP client have no suite in this version" in done.stdout
+    assert "TestMCPClientSdk::test_what_a_server_has_is_found PASSED" in done.stdout
+    assert "TestMCPClientSdk::test_the_entry_point_names_the_class PASSED" in done.stdout
+    assert "TestSkillMcp::test_the_entry_point_names_the_class PASSED" in done.stdout
 
 
 def test_it_is_run_in_a_packages_folder(tmp_path: Path) -> None:

@@ -62,8 +62,7 @@ class Connection:
 
     async def _hold(self, opened: asyncio.Future[Client], leave: asyncio.Event) -> None:
         try:
-            async with asyncio.timeout(self.server.timeout) as limit, talk.session(self.server, self._transport()) as found:
-                limit.reschedule(None)
+            async with talk.session(self.server, self._transport()) as found:
                 opened.set_result(found)
                 await leave.wait()
         except Exception as error:

@@ -17,6 +17,7 @@ from sympozium_core.errors import SympoziumError
 
 ERROR = "x-sympozium-error"
 """Of an answer that is the bridge's own."""
+SESSION = "mcp-session-id"
 INTERNAL_ERROR = -32603
 SECONDS = 3600.0
 """For anything: whoever calls has a time limit of its own."""
@@ -39,7 +40,7 @@ class BridgeTransport(httpx2.AsyncBaseTransport):
             headers.append(("authorization", f"Bearer {self._token}"))
         url = self._address.copy_with(raw_path=f"/{self._server}".encode() + request.url.raw_path)
         asked = httpx2.Request(request.method, url, headers=headers, stream=request.stream, extensions=request.extensions)
-        return await _told(await self._inner.handle_async_request(asked))
+        return await _told(request, await self._inner.handle_async_request(asked))
 
     async def aclose(self) -> None:
         await self._inner.aclose()
@@ -62,7 +63,8 @@ class ExchangeTransport(httpx2.AsyncBaseTransport):
         except BaseException:
             await stack.aclose()
             raise
-        return await _told(httpx2.Response(answer.status, headers=dict(answer.headers), stream=_Pieces(answer, stack)))
+        response = httpx2.Response(answer.status, headers=dict(answer.headers), stream=_Pieces(answer, stack))
+        return await _told(request, response)
 
 
 class _Pieces(httpx2.AsyncByteStream):
@@ -90,10 +92,11 @@ def failure(status: int, words: str) -> httpx2.Response:
     return httpx2.Response(status, headers={"content-type": "application/json"}, content=json.dumps(error).encode())
 
 
-async def _told(response: httpx2.Response) -> httpx2.Response:
-    """What is no success in words, but for a 404, by which a server says that it has forgotten the session, and for what says so itself."""
+async def _told(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+    """What is no success in words, but for a 404 within a session, by which a server says that it has forgotten it, and for what says so itself."""
     own = ERROR in response.headers
-    if not own and (response.status_code < 400 or response.status_code == 404 or _is_json(response)):
+    forgotten = response.status_code == 404 and SESSION in request.headers
+    if not own and (response.status_code < 400 or forgotten or _is_json(response)):
         return response
     try:
         words = (await response.aread()).decode("utf-8", "replace") if own else _status_words(response.status_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,18 +13,18 @@ from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import Implementation, PaginatedRequestParams, Tool
 
-from sympozium_core.contracts.mcp import Annotations, McpServer
+from sympozium_core.contracts.mcp import MAX_PAGES, MAX_TOOLS, Annotations, McpServer
 from sympozium_skill_mcp.http import SECONDS, client
 
-MAX_PAGES = 64
-MAX_TOOLS = 512
 US = Implementation(name="sympozium", version="0.1.0")
 
 
 @asynccontextmanager
 async def session(server: McpServer, transport: httpx2.AsyncBaseTransport) -> AsyncIterator[Client]:
-    """An open session, in whichever version of MCP both know. Raises what the SDK does: `words` says it to people."""
-    async with client(transport) as http:
+    """An open session, in whichever version of MCP both know. Raises what the SDK does, and TimeoutError where it takes longer than a call may:
+    `words` says it to people."""
+    # The SDK waits for ever where a stream fails before it has named an address for messages.
+    async with asyncio.timeout(server.timeout) as limit, client(transport) as http:
         if server.transport == "sse":
             # The SDK closes the client that its factory gives, and so does this.
             def fresh(headers: Any = None, timeout: Any = None, auth: Any = None) -> httpx2.AsyncClient:
@@ -34,6 +35,7 @@ async def session(server: McpServer, transport: httpx2.AsyncBaseTransport) -> As
             talk = streamable_http_client(server.url, http_client=http)
         mode = "legacy" if server.transport == "sse" else "auto"
         async with Client(talk, read_timeout_seconds=server.timeout, client_info=US, mode=mode, cache=None) as found:
+            limit.reschedule(None)
             yield found
 
 
