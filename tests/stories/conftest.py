@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -27,6 +28,14 @@ def data_dir() -> Iterator[Path]:
 async def model() -> AsyncIterator[OpenAIServer]:
     async with OpenAIServer(key="sk-story-4fd1c0ffee-never-in-clear") as server:
         yield server
+
+
+@pytest.fixture
+def own_address() -> str:
+    """Of this machine, as others have it: its loopback is open to no run."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
+        way.connect(("203.0.113.1", 9))
+        return str(way.getsockname()[0])
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sympozium_core.testing.authority import Authority
 from sympozium_core.testing.conversations import call, results, turns
 from sympozium_core.testing.embedded import OpenPlane, furnish, phase_of, secret, status_of
 from sympozium_core.testing.servers.openai import OpenAIServer
@@ -19,7 +20,12 @@ GITHUB = Path(__file__).parents[2] / "skills/github-gitops/tests/github_server.p
 
 
 @pytest.fixture
-def github(tmp_path: Path) -> Iterator[Any]:
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def github(tmp_path: Path, own_address: str, authority: Authority) -> Iterator[Any]:
     """The GitHub of that skill's own tests."""
     spec = importlib.util.spec_from_file_location("github_of_the_stories", GITHUB)
     assert spec is not None
@@ -27,7 +33,7 @@ def github(tmp_path: Path) -> Iterator[Any]:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
-    made = module.GitHub(tmp_path / "github")
+    made = module.GitHub(tmp_path / "github", own_address, authority.server(own_address))
     yield made
     made.close()
     del sys.modules[spec.name]
@@ -47,8 +53,12 @@ async def test_llmfit_and_instructions(open_plane: OpenPlane, model: OpenAIServe
         assert "review-guidelines" in str(model.requests[0].body["messages"])
 
 
-async def test_from_a_task_to_a_pull_request(open_plane: OpenPlane, model: OpenAIServer, github: Any) -> None:
-    """In `process`, where runs have the machine's network; the token in a Secret of the embedded control plane."""
+@pytest.mark.parametrize("sandbox", ["process", "bubblewrap"])
+async def test_from_a_task_to_a_pull_request(
+    open_plane: OpenPlane, model: OpenAIServer, github: Any, own_address: str, authority: Authority
+) -> None:
+    """In `process`, where runs have the machine's network, and in `bubblewrap`, where the policy opens a way; the token in a Secret of the embedded
+    control plane."""
     values = "/workspace/shop/deploy/values.yaml"
     model.script = turns(
         Answer("", (call("repo_clone"),)),
@@ -62,9 +72,18 @@ async def test_from_a_task_to_a_pull_request(open_plane: OpenPlane, model: OpenA
         Answer("It is asked for."),
     )
     parameters = {"repo": "acme/shop", "api_url": github.url, "git_url": github.url}
+    listed = {"host": f"{own_address}/32", "port": int(github.url.rpartition(":")[2])}
+    policy = {
+        "apiVersion": "sympozium.ai/v1alpha1",
+        "kind": "SympoziumPolicy",
+        "metadata": {"name": "to-github"},
+        "spec": {"template": "Permissive", "networkPolicy": {"denyAll": True, "allowedEgress": [listed]}},
+    }
     async with open_plane() as plane:
-        await plane.apply(secret("github-gitops-token", github.token, key="GH_TOKEN"))
-        await furnish(plane, model, skills=["software-dev"], skillConfig={"software-dev": parameters})
+        token = secret("github-gitops-token", github.token, key="GH_TOKEN")
+        token["stringData"]["ca.crt"] = authority.pem
+        await plane.apply(token, policy)
+        await furnish(plane, model, policy="to-github", skills=["software-dev"], skillConfig={"software-dev": parameters})
         ended = await plane.ended(await plane.run("Give it more memory."), within=90)
         assert phase_of(ended) == "Succeeded", status_of(ended)
         assert "Pull request #1 is open" in results(model.requests[-1])[-1]

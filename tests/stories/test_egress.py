@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Any
 
 import pytest
@@ -16,13 +15,6 @@ from tests.gateway.web import Server, answer
 GET = "python3 -c \"import urllib.request as web; print(web.urlopen('http://{host}:{port}/page', timeout=20).read().decode())\""
 
 
-def own_address() -> str:
-    """Of this machine, as others have it: its loopback is open to no run."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
-        way.connect(("203.0.113.1", 9))
-        return str(way.getsockname()[0])
-
-
 def policy(**network: Any) -> dict[str, Any]:
     return {
         "apiVersion": "sympozium.ai/v1alpha1",
@@ -33,8 +25,10 @@ def policy(**network: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("sandbox", ["bubblewrap"])
-async def test_a_command_reaches_what_is_listed_and_nothing_else(open_plane: OpenPlane, model: OpenAIServer) -> None:
-    here = own_address()
+async def test_a_command_reaches_what_is_listed_and_nothing_else(
+    open_plane: OpenPlane, model: OpenAIServer, own_address: str
+) -> None:
+    here = own_address
     async with Server(host=here) as listed, Server(host=here) as other, open_plane() as plane:
         for site in (listed, other):
             site.pages["/page"] = answer("Here it is.", kind="text/plain")
