@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 
 def test_a_run_with_its_story_in_order(helper: Any) -> None:
     helper.here("run", "hi", "--instance", "helper", "--name", "told")
+    give_up = time.monotonic() + 30
+    while not helper.here("runs", "show", "told", "-o", "json").json["status"].get("cleaned"):
+        assert time.monotonic() < give_up, "its status is still being written"
     out = helper.here("describe", "run", "told").out
     assert out.splitlines()[0].split() == ["Name:", "told"]
     assert "  phase: Succeeded" in out
