@@ -22,6 +22,11 @@ PACKAGES = sorted(setup.parent for folder in (*FOLDERS, "plugins") for setup in 
 SOURCES = [*CORE, *(file for package in PACKAGES for file in sorted((package / "src").rglob("*.py")))]
 
 MODULE_LINES, MEDIAN_LINES, FUNCTION_LINES, PARAMETERS = 400, 150, 60, 8
+TOP = {
+    *(".ci", ".gitignore", ".importlinter", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "bench", "changes", "channels", "constraints.txt"),
+    *("deploy", "dev", "docs", "plugins", "providers", "pyproject.toml", "requirements-dev.txt", "ruff.toml", "setup.cfg", "skills", "sympozium_core"),
+    *("tests", "tox.ini"),
+}  # fmt: skip
 PUBLIC = {"sidecar"}
 """Packages whose `__init__` is what authors of plugins import from."""
 BANNED = {"utils", "util", "helpers", "common", "misc", "base", "core", "manager"}
@@ -127,6 +132,12 @@ def test_every_dependency_is_bounded_and_pinned() -> None:
 def test_every_test_on_a_cluster_is_in_one_part() -> None:
     run = sorted(f"test_{file}.py" for part in PARTS.values() for file in part.files)
     assert run == sorted(file.name for file in (ROOT / "tests/kubernetes").glob("test_*.py"))
+
+
+def test_nothing_lies_at_the_top_that_has_no_place_there() -> None:
+    """What a command leaves where it is run is taken along by the next commit of everything."""
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    assert sorted({name.partition("/")[0] for name in filter(None, tracked)} - TOP) == []
 
 
 def test_no_path_of_a_machine_is_in_the_project() -> None:

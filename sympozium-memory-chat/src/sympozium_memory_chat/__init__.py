@@ -1,1 +1,0 @@
-"""The memory backend `chat`. `notes` is what the entry point names."""
