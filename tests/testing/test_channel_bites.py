@@ -34,12 +34,6 @@ class TestSocketChannel(ChannelContract):
     server_class = socket_server.Server
 
 
-@pytest.fixture(autouse=True)
-def importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As an installed channel is: the suite imports it in a process of its own."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
-
-
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where modules can be imported from, for one test."""

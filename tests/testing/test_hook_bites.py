@@ -17,6 +17,7 @@ from sympozium_core.hooks import PlanPatch, Veto, hookimpl
 from sympozium_core.names import GROUP_BRIDGE_HOOKS
 from sympozium_core.testing import hook as hook_suite
 from sympozium_core.testing.hook import HookContract
+from tests.testing.broken_modules import MODULES
 from tests.testing.sound_hooks import Sound, SoundGate
 
 
@@ -197,17 +198,6 @@ BRIDGE: dict[str, tuple[Any, str]] = {
     "changes-arguments": (GateThatChanges(), "a_judgement_leaves_the_arguments_alone[without-arguments]"),
     "moody-gate": (MoodyGate(), "a_judgement_is_the_same_each_time[command]"),
 }
-MODULES = {
-    "prints": ("print('hello')", "its_module_can_be_imported_alone_and_says_nothing"),
-    "fails": ("raise SystemExit(1)", "its_module_can_be_imported_alone_and_says_nothing"),
-    "goes-deep": ("import sympozium_core.registry.catalogue", "its_module_imports_of_the_core_what_is_public"),
-}
-
-
-@pytest.fixture(autouse=True)
-def importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As an installed plugin is: the suite imports it in a process of its own."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
 
 
 class TestSound(HookContract):

@@ -19,16 +19,11 @@ from sympozium_core.testing.mcp_client import McpClientContract
 from sympozium_core.testing.mcp_client_case import McpCase
 from tests.testing import broken_mcp_clients as broken
 from tests.testing import rude_mcp_clients as rude
+from tests.testing.broken_modules import MODULES
 from tests.testing.sound_mcp_client import SoundClient
 
 HURRY = 4.0
 """Seconds for what a broken client or adapter will not do."""
-
-
-@pytest.fixture(autouse=True)
-def importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As an installed client is: other processes import it, and its adapter, too."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
 
 
 class TestSound(McpClientContract):
@@ -137,11 +132,6 @@ plain.answer = answer""",
     ),
 }
 """The same of adapters."""
-MODULES = {
-    "prints": ("print('hello')", "its_module_can_be_imported_alone_and_says_nothing"),
-    "fails": ("raise SystemExit(1)", "its_module_can_be_imported_alone_and_says_nothing"),
-    "goes-deep": ("import sympozium_core.registry.catalogue", "its_module_imports_of_the_core_what_is_public"),
-}
 BITTEN = (
     AssertionError,
     SympoziumError,

@@ -13,6 +13,7 @@ from sympozium_core.contracts.memory import Full, Memory, Unavailable
 from sympozium_core.testing.memory import MemoryContract
 from sympozium_core.testing.memory_bench import Bench
 from tests.testing import broken_memory as broken
+from tests.testing.broken_modules import MODULES
 from tests.testing.sound_memory import SoundMemory
 
 BREAKS: dict[type[Memory], tuple[str, ...]] = {
@@ -84,17 +85,6 @@ BREAKS: dict[type[Memory], tuple[str, ...]] = {
 HANGING = (broken.Slow, broken.KeepsTheLock, broken.LockIsAFile)
 SECONDS = 2.0
 """After which those are taken as hanging."""
-MODULES = {
-    "prints": ("print('hello')", "its_module_can_be_imported_alone_and_says_nothing"),
-    "fails": ("raise SystemExit(1)", "its_module_can_be_imported_alone_and_says_nothing"),
-    "goes-deep": ("import sympozium_core.registry.catalogue", "its_module_imports_of_the_core_what_is_public"),
-}
-
-
-@pytest.fixture(autouse=True)
-def importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As an installed backend is: other processes import it too."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
 
 
 class TestSound(MemoryContract):
