@@ -24,13 +24,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from sympozium_core.bridge.connections import Connections
 from sympozium_core.contracts.plan import EgressRule
 from sympozium_core.ipc import layout
 from sympozium_core.ipc.files import Root
 
 STATUS = "proxy-status"
 MAX_HEAD = 32 * 1024
-MAX_CONNECTIONS = 64
 HEAD_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
 _PIECE = 64 * 1024
@@ -59,7 +59,7 @@ class EgressProxy:
     def __init__(self, rules: Sequence[EgressRule]) -> None:
         self._rules = rules
         self._servers: list[asyncio.Server] = []
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections = Connections()
 
     async def listen(self, volume: Root) -> None:
         volume.remove(layout.EGRESS_SOCKET)
@@ -71,9 +71,7 @@ class EgressProxy:
         """Ends every connection at once."""
         for server in self._servers:
             server.close()
-        for task in list(self._connections):
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await self._connections.close()
 
     def addresses(self, host: str, port: int) -> tuple[str, ...]:
         """Where a connection may go; none for what is not listed."""
@@ -90,17 +88,12 @@ class EgressProxy:
         return tuple(found)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None or len(self._connections) >= MAX_CONNECTIONS:
-            writer.transport.abort()
-            return
-        self._connections.add(task)
-        try:
-            await self._carry(reader, writer)
-        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            writer.transport.abort()
-        finally:
-            self._connections.discard(task)
+        async with self._connections.one(writer) as taken:
+            if taken:
+                try:
+                    await self._carry(reader, writer)
+                except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                    writer.transport.abort()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import h11
 
+from sympozium_core.bridge.connections import Connections
+
 READ_BYTES = 32 * 1024
 MAX_HEADER = 32 * 1024
-MAX_CONNECTIONS = 64
 IDLE_SECONDS = 300.0
 """How long a connection may stay open between two requests."""
 REQUEST_SECONDS = 30.0
@@ -93,7 +94,7 @@ class HttpServer:
         self._handler = handler
         self._max_body = max_body
         self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections = Connections()
 
     async def listen_tcp(self, host: str, port: int) -> int:
         """Returns the port, which the system chooses when it is 0."""
@@ -107,16 +108,14 @@ class HttpServer:
         """Ends every connection at once."""
         if self._server is not None:
             self._server.close()
-        for task in list(self._connections):
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await self._connections.close()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None or len(self._connections) >= MAX_CONNECTIONS:
-            writer.transport.abort()
-            return
-        self._connections.add(task)
+        async with self._connections.one(writer) as taken:
+            if taken:
+                await self._served(reader, writer)
+
+    async def _served(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await self._converse(reader, writer)
         except (OSError, TimeoutError, h11.RemoteProtocolError, h11.LocalProtocolError) as error:
@@ -124,7 +123,6 @@ class HttpServer:
         except asyncio.CancelledError:
             pass  # only `close` cancels; the stream's own callback would log it as a failure
         finally:
-            self._connections.discard(task)
             writer.transport.abort() if writer.transport.is_closing() else writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

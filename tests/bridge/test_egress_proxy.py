@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sympozium_core.bridge import egress_proxy
+from sympozium_core.bridge.connections import MAX_CONNECTIONS
 from sympozium_core.bridge.egress_proxy import EgressProxy
 from sympozium_core.contracts.plan import EgressRule
 from sympozium_core.ipc import layout
@@ -137,9 +138,7 @@ async def test_its_end_ends_every_connection(tmp_path: Path) -> None:
 
 async def test_no_more_connections_than_are_good_for_the_bridge(tmp_path: Path) -> None:
     async with proxy(tmp_path, EgressRule("127.0.0.1", HERE)):
-        opened = [
-            await asyncio.open_unix_connection(tmp_path / layout.EGRESS_SOCKET) for _ in range(egress_proxy.MAX_CONNECTIONS + 1)
-        ]
+        opened = [await asyncio.open_unix_connection(tmp_path / layout.EGRESS_SOCKET) for _ in range(MAX_CONNECTIONS + 1)]
         async with asyncio.timeout(20):
             assert await opened[-1][0].read() == b""
         for _, writer in opened:
