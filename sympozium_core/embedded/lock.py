@@ -97,7 +97,7 @@ class DataDir:
         os.pwrite(file, note, 0)
         os.ftruncate(file, len(note))
         self._file = file
-        self._forget_socket()
+        forget_socket(self.socket)
         return self
 
     def release(self) -> None:
@@ -117,12 +117,6 @@ class DataDir:
                 return None
         return self._note()
 
-    def _forget_socket(self) -> None:
-        """One that a killed holder has left: who finds it there takes it for ours."""
-        with contextlib.suppress(FileNotFoundError):
-            if self.socket.is_socket():
-                self.socket.unlink()
-
     def _note(self) -> Holder:
         try:
             note = json.loads((self.path / LOCK_FILE).read_bytes())
@@ -135,6 +129,13 @@ class DataDir:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.release()
+
+
+def forget_socket(path: Path) -> None:
+    """One that a killed holder has left: who finds it there takes it for ours. Only the holder of the lock comes here."""
+    with contextlib.suppress(FileNotFoundError):
+        if path.is_socket():
+            path.unlink()
 
 
 def _try_lock(file: int, how: int) -> bool:

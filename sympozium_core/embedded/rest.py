@@ -23,6 +23,7 @@ from sympozium_core.cluster.transport import MAX_BODY
 from sympozium_core.contracts.cluster import ApiError, BadRequest, NotFound, ResourceType, TooLarge, Unauthorized, User
 from sympozium_core.embedded import rest_objects, rest_watch
 from sympozium_core.embedded.local_user import local_user
+from sympozium_core.embedded.lock import forget_socket
 from sympozium_core.embedded.rest_request import KIND, STORE, USER, WATCHES
 from sympozium_core.embedded.store import Store
 
@@ -131,9 +132,7 @@ def _add_kind(router: web.UrlDispatcher, kind: ResourceType) -> None:
 def _listen(path: Path) -> socket.socket:
     if len(os.fsencode(path)) > MAX_SOCKET_PATH:
         raise BadRequest(f"the socket path {path} is longer than {MAX_SOCKET_PATH} bytes", hint="use a shorter data directory")
-    with contextlib.suppress(FileNotFoundError):
-        if path.is_socket():  # of a process that is gone: only the holder of the lock comes here
-            path.unlink()
+    forget_socket(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     mask = os.umask(0o177)
     try:

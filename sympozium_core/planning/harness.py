@@ -9,10 +9,10 @@ from sympozium_core.contracts.harness import Ability
 from sympozium_core.contracts.plan import Container, Resources
 from sympozium_core.errors import Cause
 from sympozium_core.names import NATIVE_TOOLS, RUNNER
+from sympozium_core.planning.images import admitted, why_not
 from sympozium_core.planning.inputs import HarnessSource, SandboxFacts
 from sympozium_core.planning.mandatory import parts_of
 from sympozium_core.planning.policy import EffectivePolicy
-from sympozium_core.planning.sidecars import comes_from
 
 _WITHOUT: Mapping[Ability, str] = {
     "context": "does not shorten its conversation: a long run may end when the model takes no more",
@@ -49,14 +49,9 @@ def harness_denials(harness: HarnessSource, policy: EffectivePolicy, sandbox: Sa
     if sandbox.on_this_machine or not harness.image:
         return []
     return [
-        Cause(
-            "",
-            f"policy {part.name} does not allow image {harness.image!r} of the instance's harness {harness.name!r}",
-            f"it allows {', '.join(part.allowed_registries) or 'none'}",
-        )
+        Cause("", *why_not(harness.image, f"the instance's harness {harness.name!r}", part))
         for part in parts_of(policy)
-        if part.allowed_registries is not None
-        if not any(comes_from(harness.image, place) for place in part.allowed_registries)
+        if not admitted(harness.image, part)
     ]
 
 

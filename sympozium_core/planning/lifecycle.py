@@ -13,9 +13,9 @@ from sympozium_core.contracts.plan import Container, HookPhase, HookPlan, Identi
 from sympozium_core.contracts.sandbox import Feature
 from sympozium_core.errors import Cause
 from sympozium_core.planning.identities import access_rules, account_name
+from sympozium_core.planning.images import admitted, why_not
 from sympozium_core.planning.inputs import RunInputs, SandboxFacts, default_of
 from sympozium_core.planning.policy import EffectivePolicy
-from sympozium_core.planning.sidecars import comes_from
 from sympozium_core.resources import durations
 
 CONTAINER = "hook"
@@ -111,15 +111,11 @@ def _rights_faults(found: Declared, sandbox: SandboxFacts) -> list[Cause]:
 def denials(found: Declared, policy: EffectivePolicy, sandbox: SandboxFacts) -> list[Cause]:
     """What of these hooks one policy does not let be."""
     causes = []
-    if "images" in sandbox.features and policy.allowed_registries is not None:
+    if "images" in sandbox.features:
         causes += [
-            found.cause(
-                f"{phase}[{index}].image",
-                f"policy {policy.name} does not allow image {hook['image']!r} of hook {hook['name']!r}",
-                f"it allows {', '.join(policy.allowed_registries) or 'none'}",
-            )
+            found.cause(f"{phase}[{index}].image", *why_not(hook["image"], f"hook {hook['name']!r}", policy))
             for phase, index, hook in found.hooks()
-            if not any(comes_from(hook["image"], place) for place in policy.allowed_registries)
+            if not admitted(hook["image"], policy)
         ]
     return causes + [
         found.cause(
@@ -137,11 +133,7 @@ def denied_by_now(hook: HookPlan, identity: Identity | None, policies: Iterable[
     """Why a hook that was admitted may not start any more, as the policies are now; empty when it may."""
     image = hook.pod.containers[0].image
     for policy in policies:
-        if (
-            image
-            and policy.allowed_registries is not None
-            and not any(comes_from(image, each) for each in policy.allowed_registries)
-        ):
+        if image and not admitted(image, policy):
             return f"policy {policy.name} does not allow image {image!r} any more"
         for rule in identity.rules if identity is not None else ():
             named = {"apiGroups": rule.api_groups, "resources": rule.resources}

@@ -23,6 +23,7 @@ from sympozium_core.names import (
 )
 from sympozium_core.planning.host_access import host_access, host_faults, host_refusals
 from sympozium_core.planning.identities import identity_faults
+from sympozium_core.planning.images import admitted, why_not
 from sympozium_core.planning.inputs import RunInputs, SandboxFacts, SkillSource
 from sympozium_core.planning.mandatory import parts_of
 from sympozium_core.planning.memory import backend_faults, memory_faults
@@ -153,15 +154,10 @@ def skill_refusals(inputs: RunInputs) -> list[Cause]:
 def _image_refusals(inputs: RunInputs) -> list[Cause]:
     images = [(skill.name, (_started_by(skill, inputs.sandbox) or ("", ()))[0]) for skill in inputs.skills]
     return [
-        Cause(
-            "spec.skills",
-            f"policy {policy.name} does not allow image {image!r} of skill {skill!r}",
-            f"it allows {', '.join(policy.allowed_registries) or 'none'}",
-        )
+        Cause("spec.skills", *why_not(image, f"skill {skill!r}", policy))
         for policy in parts_of(inputs.policy)
-        if policy.allowed_registries is not None
         for skill, image in images
-        if image and not any(comes_from(image, place) for place in policy.allowed_registries)
+        if image and not admitted(image, policy)
     ]
 
 
@@ -233,12 +229,3 @@ def _secret_faults(skill: SkillSource) -> list[Cause]:
             f"an absolute path outside of {', '.join(TAKEN)}",
         )
     ]
-
-
-def comes_from(image: str, place: str) -> bool:
-    """``ghcr.io/acme`` holds ghcr.io/acme/tool:1, not ghcr.io/acme-tools. An image without a registry is Docker Hub's."""
-    first = image.partition("/")[0]
-    if "/" not in image or not ("." in first or ":" in first or first == "localhost"):
-        image = f"docker.io/{image if '/' in image else f'library/{image}'}"
-    place = place.rstrip("/")
-    return image.startswith(place) and image[len(place) : len(place) + 1] in ("", "/", ":", "@")
